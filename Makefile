@@ -1,0 +1,98 @@
+# Sets up what each target needs, on a machine that has Python 3.11 or later, git and make. `make help` lists them.
+#
+# TORCH_INDEX_URL  where torch comes from; https://download.pytorch.org/whl/cpu suits a machine without a GPU
+# PYTHON           the interpreter to build .venv with; found by itself when unset
+# SEED, ARGS       for `make cycle`, e.g. make cycle SEED=11 ARGS="--domain vision"; ARGS also for test and lock
+# PORT             for `make serve`
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+SEED ?= 7
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input
+TORCH := $(shell sed -n 's/^train = \["\(torch==[0-9.]*\)"\]$$/\1/p' pyproject.toml)
+DOCUMENTS = $(wildcard *.md docs/*.md)
+UV := uv==0.13.8
+
+.PHONY: help setup cycle test check format docs serve benchmarks lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.ready ## everything that a cycle needs, in .venv
+
+cycle: setup ## one cycle, from mutation to decision (SEED, ARGS)
+	$(BIN)/python -m aams.run_cycle --seed $(SEED) $(ARGS)
+
+test: setup $(VENV)/.dev ## the tests (ARGS)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup $(VENV)/.dev ## everything that a change must pass
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/cog --check --check-fail-msg="run make docs" -PI . $(DOCUMENTS)
+	$(BIN)/python -m pytest
+
+format: setup $(VENV)/.dev ## rewrite the code as ruff wants it
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: setup $(VENV)/.dev ## rewrite the schemas and the generated parts of the documents
+	$(BIN)/python -m compiler.schema
+	$(BIN)/cog -r -PI . $(DOCUMENTS)
+
+serve: ## the page, on PORT
+	$(or $(wildcard $(BIN)/python),python3) -m http.server --bind 127.0.0.1 --directory docs $(PORT)
+
+benchmarks: setup $(VENV)/.dev ## every benchmark, one after the other
+	set -e; for benchmark in benchmarks/*.py; do $(BIN)/python "$$benchmark"; done
+
+lock: setup ## compile the locks again (ARGS)
+	$(INSTALL) $(UV)
+	for name in base train dev; do \
+	  case $$name in \
+	    base) from="pyproject.toml requirements/base.in" ;; \
+	    train) from="-c requirements/base.lock requirements/train.in" ;; \
+	    dev) from="-c requirements/base.lock -c requirements/train.lock requirements/dev.in" ;; \
+	  esac; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	    --no-annotate --custom-compile-command "make lock" $$from --output-file requirements/$$name.lock $(ARGS) || exit; \
+	done
+
+clean: ## remove .venv and every cache; .aams/ with its weights stays
+	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  echo "Setting up $(VENV) with $$("$$python" --version). This takes a few minutes, once."; \
+	  exec "$$python" -m venv --clear $(VENV); \
+	done; \
+	echo "AAMS needs Python 3.11 or later on PATH; install it, or name it with make PYTHON=/path/to/python3" >&2; exit 1
+
+$(VENV)/.base: requirements/base.lock | $(BIN)/python
+	$(INSTALL) --require-hashes -r requirements/base.lock
+	@touch $@
+
+$(VENV)/.train: requirements/train.lock $(VENV)/.base
+	$(INSTALL) --require-hashes -r requirements/train.lock
+	$(INSTALL) $(TORCH_INDEX_URL:%=--index-url %) $(TORCH)
+	@touch $@
+
+$(VENV)/.ready: pyproject.toml $(VENV)/.train
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.train
+	$(INSTALL) --require-hashes -r requirements/dev.lock
+	@touch $@

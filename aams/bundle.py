@@ -1,0 +1,112 @@
+"""The bundle: everything a lane needs for one dispatch, as one content-addressed archive.
+
+Takes a frozen manifest and the bytes it names. Gives a zip archive whose name is its digest and whose bytes depend on
+nothing but its content. Opening one never extracts by name: the member set, sizes and digests must be exactly the
+manifest's. Holds no credential and nothing of the holdout.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aams.canonical import canonical_json, from_data, sha256, to_data
+from aams.errors import Problem, ResultError
+from aams.files import read_bounded, write_whole
+from aams.records import Interface, Manifest, Spec
+from aams.strict import read_json
+from compiler.identity import full
+from compiler.render import render
+
+MANIFEST = "manifest.json"
+MAX_BYTES = 512 * 1024 * 1024
+TRAINER = Path(__file__).parent.parent / "trainer"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def contents(
+    specs: Iterable[Spec], interface: Interface, data: Mapping[str, Mapping[str, np.ndarray[Any, Any]]]
+) -> dict[str, bytes]:
+    """Every file of a bundle but the manifest, by path.
+
+    Args:
+        specs: what the runs train; each is rendered here, with this checkout's templates.
+        interface: of the prepared data.
+        data: split name to arrays; only train and validation travel.
+    """
+    from safetensors.numpy import save
+
+    files: dict[str, bytes] = {}
+    for spec in specs:
+        files[f"specs/{spec.id}.json"] = (json.dumps(full(spec.tree), indent=1) + "\n").encode()
+        files[f"models/{spec.id}.py"] = render(spec, interface).encode("ascii")
+    for split in ("train", "validation"):
+        files[f"data/{split}.safetensors"] = save(dict(sorted(data[split].items())))
+    for path in sorted(TRAINER.glob("*.py")):
+        files[f"trainer/{path.name}"] = path.read_bytes()
+    return files
+
+
+def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of every file, as the manifest declares them."""
+    return {path: sha256(content) for path, content in sorted(files.items())}
+
+
+def pack(manifest: Manifest, files: Mapping[str, bytes], directory: Path) -> Path:
+    """Write the archive `<sha256>.zip` into a directory and give its path."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path, content in sorted({**files, MANIFEST: canonical_json(to_data(manifest))}.items()):
+            archive.writestr(zipfile.ZipInfo(path, _EPOCH), content)
+    content = buffer.getvalue()
+    place = directory / f"{sha256(content)}.zip"
+    if not place.exists():
+        write_whole(place, content)
+    return place
+
+
+def unpack(archive: Path, directory: Path) -> Manifest:
+    """Check an archive against its own manifest and lay it out in a new directory.
+
+    Raises:
+        ResultError: the archive is no zip, or its members are not exactly what its manifest names.
+    """
+    content = read_bounded(archive, MAX_BYTES)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as opened:
+            manifest, files = _members(opened, archive)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise ResultError(Problem("is not a readable bundle", str(error), file=str(archive))) from None
+    for path, member in files.items():
+        write_whole(directory / path, member)
+    return manifest
+
+
+def _members(opened: zipfile.ZipFile, archive: Path) -> tuple[Manifest, dict[str, bytes]]:
+    infos = {info.filename: info for info in opened.infolist()}
+    if len(infos) != len(opened.infolist()) or MANIFEST not in infos:
+        raise ResultError(Problem("names a member twice, or has no manifest", file=str(archive)))
+    if sum(info.file_size for info in infos.values()) > MAX_BYTES:
+        raise ResultError(Problem(f"would unpack to more than {MAX_BYTES} bytes", file=str(archive)))
+    data = read_json(_member(opened, infos[MANIFEST]), f"{archive}:{MANIFEST}")
+    manifest = from_data(Manifest, data, f"{archive}:{MANIFEST}")
+    if set(infos) - {MANIFEST} != set(manifest.inputs.files):
+        odd = sorted(set(infos) - {MANIFEST} ^ set(manifest.inputs.files))
+        raise ResultError(Problem("members differ from the manifest", ", ".join(odd[:3]), file=str(archive)))
+    files = {MANIFEST: canonical_json(data)}
+    for path, digest in manifest.inputs.files.items():
+        files[path] = _member(opened, infos[path])
+        if sha256(files[path]) != digest:
+            raise ResultError(Problem("differs from its digest in the manifest", file=f"{archive}:{path}"))
+    return manifest, files
+
+
+def _member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    with opened.open(info) as stream:
+        return stream.read(info.file_size + 1)

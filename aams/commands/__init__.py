@@ -1,0 +1,1 @@
+"""The commands of `aams`, a module a group. Each offers `register`; heavy imports wait until a command runs."""

@@ -1,0 +1,112 @@
+"""Commands that move a lab: propose, ingest, reproduce, init."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from aams.commands.output import emit, note
+
+DOMAINS = ("language", "vision", "hybrid")
+
+
+def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
+    """Add the commands to the parser."""
+    propose = subparsers.add_parser(
+        "propose", parents=[common], help="mutate, gate, freeze and pack a bundle, without training"
+    )
+    propose.add_argument("--seed", type=int, required=True, help="equal seed and state, equal bundle")
+    propose.add_argument("--domain", choices=DOMAINS, default="language")
+    propose.add_argument("--children", type=int, default=4, metavar="N")
+    propose.add_argument("--planner", default="mutate-champion")
+    propose.set_defaults(command=_propose)
+
+    ingest = subparsers.add_parser("ingest", parents=[common], help="judge what a lane brought back for the open cycle")
+    ingest.add_argument("cycle", help="the cycle's id, as `aams propose` told it")
+    ingest.add_argument("results", type=Path, help="the folder with results.json and the weights")
+    ingest.set_defaults(command=_ingest)
+
+    reproduce = subparsers.add_parser("reproduce", parents=[common], help="train a generation again and compare")
+    reproduce.add_argument("generation", help="e.g. G001")
+    reproduce.add_argument("--domain", choices=DOMAINS, default="language")
+    reproduce.set_defaults(command=_reproduce)
+
+    rebuild = subparsers.add_parser(
+        "rebuild", parents=[common], help="build a generation's bundle again from the ledger"
+    )
+    rebuild.add_argument("generation", help="e.g. G001")
+    rebuild.add_argument("output", type=Path, help="folder for the archive")
+    rebuild.add_argument("--domain", choices=DOMAINS, default="language")
+    rebuild.set_defaults(command=_rebuild)
+
+    init = subparsers.add_parser("init", parents=[common], help="make a clean lab from this one, without its history")
+    init.add_argument("folder", type=Path, help="a folder that does not exist yet")
+    init.set_defaults(command=_init)
+
+
+def _propose(args: argparse.Namespace) -> int:
+    from aams import cycle
+
+    with cycle.open_lab(args.root) as lab:
+        step = cycle.propose(lab, cycle.Request(args.domain, args.seed, args.children, args.planner))
+        return _tell(args, lab, step)
+
+
+def _tell(args: argparse.Namespace, lab: Any, step: Any) -> int:
+    """Say what to do with a dispatch, or how the cycle ended."""
+    from aams import cycle
+    from aams.commands.outcome import outcome_data, outcome_lines
+
+    if isinstance(step, cycle.Ended):
+        emit(args, outcome_data(lab, step), outcome_lines(lab, step))
+        return 0
+    data = {
+        "cycle": step.cycle,
+        "stage": step.stage,
+        "bundle": str(step.archive),
+        "runs": len(step.manifest.inputs.runs),
+    }
+    lines = [
+        f"cycle {step.cycle}: {data['runs']} runs ({step.stage}) are frozen in {step.archive}",
+        f"When they are trained: aams ingest {step.cycle} FOLDER",
+    ]
+    emit(args, data, lines)
+    return 0
+
+
+def _ingest(args: argparse.Namespace) -> int:
+    from aams import cycle
+
+    with cycle.open_lab(args.root) as lab:
+        step = cycle.ingest(lab, cycle.waiting(lab, args.cycle), args.results)
+        return _tell(args, lab, step)
+
+
+def _reproduce(args: argparse.Namespace) -> int:
+    from aams.commands.progress import training_progress
+    from aams.reproduction import reproduce
+
+    name = f"{args.domain}/{args.generation}"
+    with training_progress(f"training {name} again", 0, args.json) as report:
+        found = reproduce(args.root, args.domain, args.generation, report)
+    lines = [f"{name}: {found.sentence}"]
+    emit(args, {"generation": name, "same_bytes": found.same_bytes, "same": found.same, "why": found.sentence}, lines)
+    return 0 if found.same else 1
+
+
+def _rebuild(args: argparse.Namespace) -> int:
+    from aams.reproduction import rebuild
+
+    archive = rebuild(args.root, args.domain, args.generation, args.output)
+    emit(args, {"bundle": str(archive)}, [str(archive)])
+    return 0
+
+
+def _init(args: argparse.Namespace) -> int:
+    from aams.founding import found_lab
+
+    count = found_lab(args.root, args.folder)
+    note(f"{args.folder}: a clean lab with {count} files and one commit; go there and run `make cycle`")
+    emit(args, {"folder": str(args.folder), "files": count}, [])
+    return 0

@@ -1,0 +1,86 @@
+"""A live bar of a training: loss, speed and time left of every run; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from aams.commands.output import note, printable
+from aams.lanes import Report
+
+
+@contextmanager
+def training_progress(title: str, runs: int, quiet: bool) -> Iterator[Report]:
+    """Show the trainer's events while the block runs.
+
+    Args:
+        title: what is being trained, one phrase.
+        runs: how many runs there are.
+        quiet: show nothing, for --json.
+    """
+    if quiet:
+        yield lambda event: None
+    elif sys.stderr.isatty():
+        with _bars(title, runs) as report:
+            yield report
+    else:
+        note(f"{title}: {runs} runs")
+        yield _Lines(runs)
+
+
+class _Lines:
+    """One line a finished run, for logs."""
+
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+        self.done = 0
+        self.loss: dict[str, float] = {}
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        if event["event"] == "step":
+            self.loss[event["run"]] = event["loss"]
+        elif event["event"] == "done":
+            self.done += 1
+            loss = self.loss.get(event["run"])
+            words = f", loss {loss:.3f}" if loss is not None else ""
+            note(f"  {self.done}/{self.runs} {event['run']}: {event['status']}{words}")
+
+
+@contextmanager
+def _bars(title: str, runs: int) -> Iterator[Report]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[news]}"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with progress:
+        whole = progress.add_task(title, total=runs, news="")
+        tasks: dict[str, Any] = {}
+
+        def report(event: Mapping[str, Any]) -> None:
+            name = printable(str(event.get("run", "")))
+            if event["event"] == "step":
+                if name not in tasks:
+                    tasks[name] = progress.add_task(f"  {name}", total=event["steps"], news="")
+                speed = event.get("tokens_per_s")
+                words = f"{speed:,.0f} tokens/s" if speed else f"{event['items_per_s']:,.0f} items/s"
+                progress.update(tasks[name], completed=event["step"], news=f"loss {event['loss']:.3f}  {words}")
+            elif event["event"] == "done":
+                if name in tasks:
+                    progress.remove_task(tasks.pop(name))
+                progress.advance(whole)
+
+        started = time.monotonic()
+        yield report
+        elapsed = time.monotonic() - started
+    note(f"{title}: {runs} runs in {elapsed:.0f} s")

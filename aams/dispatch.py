@@ -1,0 +1,146 @@
+"""From chosen specs to a frozen, packed bundle: seeds, steps, runs, manifest, archive.
+
+Takes specs and the domain's prepared data, gives a `Dispatch` that any lane can train. Equal arguments give equal
+manifest inputs; the nonce and the time are in the envelope. Steps 5 to 7 of a cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from aams import bundle
+from aams.canonical import digest, sha256
+from aams.records import Arm, Cost, Inputs, Manifest, Run, Spec, Stage
+from compiler.render import template_digests
+from domains.base import Prepared
+from safety.contract import Contract
+from safety.manifest import freeze, read_manifest, write_manifest
+
+HERE = Path(__file__).parent.parent
+WORK = ".aams/work"
+TRIAL_CONTROLS = 2
+"""Control runs beside the trials: the screen compares with their mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One bundle on its way: what a lane needs. `work` is this dispatch's own directory, kept until the cycle ends."""
+
+    cycle: str
+    stage: Stage
+    manifest: Manifest
+    archive: Path
+    work: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a dispatch trains: runs and the specs they name. `parent` is the champion's generation, "" for a root."""
+
+    cycle: str
+    stage: Stage
+    domain: str
+    parent: str
+    parent_weights: str
+    specs: tuple[Spec, ...]
+    runs: tuple[Run, ...]
+    compute_flops: int
+
+
+def plan_runs(
+    stage: Stage,
+    parent: Spec,
+    children: Sequence[Spec],
+    costs: Mapping[str, Cost],
+    compute_flops: int,
+    seed: int,
+    pairs: int,
+) -> tuple[Run, ...]:
+    """Lay out the runs of a stage; every run has a seed of its own.
+
+    Args:
+        parent: the champion; for a root the spec itself.
+        children: trials, or the one child of an attempt; none for a root.
+        costs: by spec id; equal training FLOPs decide the steps.
+        pairs: runs of each arm in an attempt, and of a root.
+    """
+    arms: list[tuple[str, Arm, int, str]] = []
+    if stage == "root":
+        arms = [(f"root-{index}", "root", index, parent.id) for index in range(pairs)]
+    elif stage == "trial":
+        arms = [(f"control-{index}", "control", index, parent.id) for index in range(TRIAL_CONTROLS)]
+        arms += [(f"child-{index}", "child", index, child.id) for index, child in enumerate(children)]
+    else:
+        for index in range(pairs):
+            arms += [
+                (f"child-{index}", "child", index, children[0].id),
+                (f"control-{index}", "control", index, parent.id),
+            ]
+    return tuple(
+        Run(name, arm, pair, spec, _seed(seed, parent.id, stage, index), steps(costs[spec], compute_flops))
+        for index, (name, arm, pair, spec) in enumerate(arms)
+    )
+
+
+def steps(cost: Cost, compute_flops: int) -> int:
+    """Training steps that a spec gets for the domain's compute."""
+    return max(1, compute_flops // cost.step_flops)
+
+
+def _seed(seed: int, parent: str, stage: str, index: int) -> int:
+    """A run's seed, below 2**31: from the cycle's seed, the parent's digest and the run's place."""
+    return int(digest({"seed": seed, "parent": parent, "stage": stage, "index": index})[:12], 16) % 2**31
+
+
+def dispatch(root: Path, plan: Plan, prepared: Prepared, contract: Contract) -> Dispatch:
+    """Render, freeze and pack a plan.
+
+    Returns:
+        A dispatch whose archive and manifest are on disk below `.aams/work/<cycle>/<stage>/`.
+    """
+    files = bundle.contents(plan.specs, prepared.interface, prepared.arrays)
+    inputs = Inputs(
+        schema_version=1,
+        cycle=plan.cycle,
+        stage=plan.stage,
+        domain=plan.domain,
+        parent=plan.parent,
+        parent_weights=plan.parent_weights,
+        corpus=prepared.corpus_id,
+        digests={**_trusted_digests(), "contract": contract.digest, "corpus": prepared.digest},
+        files=bundle.digests(files),
+        runs=plan.runs,
+        compute_flops=plan.compute_flops,
+        budget=contract.budget,
+    )
+    manifest = freeze(inputs)
+    work = root / WORK / plan.cycle / plan.stage
+    archive = bundle.pack(manifest, files, work)
+    write_manifest(work / "manifest.json", manifest)
+    return Dispatch(plan.cycle, plan.stage, manifest, archive, work)
+
+
+def find(root: Path, cycle: str, stage: Stage) -> Dispatch | None:
+    """The dispatch that an interrupted cycle left behind, when it is still whole on this machine."""
+    work = root / WORK / cycle / stage
+    archives = sorted(work.glob("*.zip"))
+    if not (work / "manifest.json").exists() or len(archives) != 1:
+        return None
+    return Dispatch(cycle, stage, read_manifest(work / "manifest.json"), archives[0], work)
+
+
+@lru_cache(maxsize=1)
+def _trusted_digests() -> dict[str, str]:
+    """Digests of what is trusted and does not travel: templates, evaluator, locks."""
+    return {
+        "templates": digest(dict(template_digests())),
+        "evaluator": digest(
+            {path.name: sha256(path.read_bytes()) for path in sorted((HERE / "evaluator").glob("*.py"))}
+        ),
+        "lock": digest(
+            {path.name: sha256(path.read_bytes()) for path in sorted((HERE / "requirements").glob("*.lock"))}
+        ),
+    }

@@ -1,0 +1,108 @@
+"""The artifacts of one generation, as bytes by name.
+
+Takes what was frozen, trained, recomputed and decided; gives the files of the generation's directory but hashes.csv and
+the weights, which the archive adds. Nothing here is computed anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aams.canonical import canonical_json, to_data
+from aams.records import Interface, Manifest, Spec
+from compiler.identity import full
+from compiler.render import render
+from evaluator.report import Dossier, eval_report, model_card
+from evaluator.results import Returned
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Everything that is known of an attempt when its verdict falls. `text` is the spec as YAML, with its comments."""
+
+    spec: Spec
+    text: str
+    interface: Interface
+    manifest: Manifest
+    returned: Returned
+    dossier: Dossier
+    time: str
+
+
+def artifacts(attempt: Attempt) -> dict[str, bytes]:
+    """Write every artifact."""
+    inputs, tree = attempt.manifest.inputs, full(attempt.spec.tree)
+    own = [run for run in inputs.runs if run.spec == attempt.spec.id]
+    decision = attempt.dossier.decision
+    passed = decision.outcome == "accepted"
+    return {
+        "spec.yaml": attempt.text.encode(),
+        "model.py": render(attempt.spec, attempt.interface).encode("ascii"),
+        "manifest.json": canonical_json(to_data(attempt.manifest)),
+        "config.json": _json(
+            {"interface": to_data(attempt.interface), "model": tree["model"], "spec": attempt.spec.id}
+        ),
+        "train_args.json": _json(
+            {"training": tree["training"], "runs": to_data(own), "compute_flops": inputs.compute_flops}
+        ),
+        "data_delta.sha256": f"{inputs.digests['corpus']}  {inputs.corpus}\n".encode("ascii"),
+        "parent_gen.txt": f"{inputs.parent or 'none'}\n".encode("ascii"),
+        "metrics.json": _json(_metrics(attempt)),
+        "EVAL.md": eval_report(attempt.dossier).encode("ascii"),
+        "MODEL_CARD.md": model_card(attempt.dossier).encode("ascii"),
+        "STATUS": ("PASSED\n" if passed else "FAILED\n" + "\n".join(decision.reasons) + "\n").encode("ascii"),
+        **_interfaces(attempt.interface),
+    }
+
+
+def _metrics(attempt: Attempt) -> dict[str, Any]:
+    dossier, evidence = attempt.dossier, attempt.dossier.evidence
+    results = attempt.returned.results
+    return {
+        "schema_version": 1,
+        "generation": dossier.generation,
+        "parent": attempt.manifest.inputs.parent,
+        "time": attempt.time,
+        "cost": to_data(dossier.cost),
+        "child": to_data(evidence.child) if evidence else None,
+        "control": to_data(evidence.control) if evidence else None,
+        "pairs": to_data(evidence.pairs) if evidence else [],
+        "decision": to_data(dossier.decision),
+        "training": [
+            {
+                "run": run.name,
+                "status": run.status,
+                "steps": run.steps,
+                "loss_first": run.loss_first,
+                "loss_last": run.loss_last,
+                "weights": run.weights,
+                **run.timing,
+            }
+            for run in results.runs
+        ],
+        "environment": to_data(results.environment),
+        "fingerprint": results.fingerprint,
+        "isolation": results.isolation,
+    }
+
+
+def _interfaces(interface: Interface) -> Mapping[str, bytes]:
+    """How inputs become numbers: bytes are their own tokens, pixels are scaled."""
+    tokenizer = {"type": "bytes", "vocabulary": interface.vocabulary, "tokens": interface.tokens}
+    if interface.domain == "hybrid":
+        tokenizer["padding"] = "zeros on the left"
+    shape = [interface.channels, interface.height, interface.width]
+    preprocessor = {"type": "pixels", "shape": shape, "scale": "(x / 255 - 0.5) / 0.25", "classes": interface.classes}
+    files = {}
+    if interface.vocabulary:
+        files["tokenizer.json"] = _json(tokenizer)
+    if interface.channels:
+        files["preprocessor.json"] = _json(preprocessor)
+    return files
+
+
+def _json(data: Any) -> bytes:
+    return (json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()

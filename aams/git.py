@@ -1,0 +1,98 @@
+"""What AAMS asks Git: where the repository is, which commit is checked out, what a commit holds.
+
+Takes paths, gives plain values, or None outside of a repository, without a commit, or without Git. Runs `git` without a
+shell and without the caller's GIT_* variables. Never commits, never moves a branch, never touches the caller's files;
+`worktree` checks a commit out elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from aams.errors import failure
+
+TIMEOUT_S = 120
+
+
+def repository_root(folder: Path) -> Path | None:
+    """Find the top of the working tree that a folder lies in."""
+    answer = _ask(folder, "rev-parse", "--show-toplevel")
+    return Path(os.fsdecode(answer.removesuffix(b"\n"))) if answer else None
+
+
+def head_commit(root: Path) -> str | None:
+    """Name the commit that is checked out, 40 or 64 hexadecimal digits."""
+    answer = _ask(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    return answer.decode("ascii").strip() if answer else None
+
+
+def is_clean(root: Path) -> bool | None:
+    """Say whether the working tree equals the commit, untracked files that are not ignored included."""
+    if head_commit(root) is None:
+        return None
+    answer = _ask(root, "status", "--porcelain", "-z")
+    return None if answer is None else not answer
+
+
+def tracked_files(root: Path, commit: str) -> tuple[str, ...] | None:
+    """Name the files of a commit, sorted; paths relative to the repository's root."""
+    if not _is_commit(commit):
+        return None
+    answer = _ask(root, "ls-tree", "-r", "-z", "--full-tree", "--name-only", commit, "--")
+    return None if answer is None else tuple(sorted(os.fsdecode(name) for name in answer.split(b"\0") if name))
+
+
+def tracked_bytes(root: Path, commit: str, path: str) -> bytes | None:
+    """Read one file as a commit holds it; None when it does not hold such a file."""
+    if not _is_commit(commit):
+        return None
+    return _ask(root, "cat-file", "blob", f"{commit}:{path}")
+
+
+@contextlib.contextmanager
+def worktree(root: Path, commit: str, folder: Path) -> Iterator[Path]:
+    """Check a commit out into a new folder for the length of the block, beside whatever is checked out now.
+
+    Raises:
+        AamsError: Git does not have the commit, or the folder is not empty.
+    """
+    if (
+        not _is_commit(commit)
+        or _ask(root, "worktree", "add", "--detach", "--quiet", "--", str(folder), commit) is None
+    ):
+        raise failure(
+            "Git can't check this commit out",
+            commit[:80],
+            "fetch it, and name a folder that does not exist",
+            file=str(folder),
+        )
+    try:
+        yield folder
+    finally:
+        _ask(root, "worktree", "remove", "--force", "--", str(folder))
+
+
+def _is_commit(text: str) -> bool:
+    return bool(re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text))
+
+
+def _ask(folder: Path, *arguments: str) -> bytes | None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        answer = subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout if answer.returncode == 0 else None

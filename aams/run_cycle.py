@@ -1,0 +1,85 @@
+"""`python -m aams.run_cycle --seed 7`: one whole cycle on this machine, from mutation to decision.
+
+A domain's very first cycle trains its baseline as G000; the command then goes on to the first mutation. Interrupted,
+the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aams import cli
+from aams.commands.outcome import outcome_data, outcome_lines, preview_data, preview_lines
+from aams.commands.output import emit, note
+from aams.commands.progress import training_progress
+
+TITLES = {"root": "training the baseline", "trial": "training the trials", "attempt": "training the attempt's pairs"}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of `run_cycle`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m aams.run_cycle",
+        description="Run one evolution cycle on this machine: mutate, gate, train, recompute, decide, record.",
+        parents=[cli.common_parser()],
+    )
+    parser.add_argument("--seed", type=int, required=True, help="equal seed and state, equal cycle")
+    parser.add_argument(
+        "--domain", choices=("language", "vision", "hybrid"), default="language", help="default: language"
+    )
+    parser.add_argument("--children", type=int, default=4, metavar="N", help="trials before the screen (default: 4)")
+    parser.add_argument("--planner", default="mutate-champion", help="who proposes children (default: mutate-champion)")
+    parser.add_argument("--spec", type=Path, metavar="FILE", help="try this hand-made child instead of mutants")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be tried, and write nothing")
+    parser.set_defaults(command=_run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one cycle and give the exit status."""
+    return cli.run(build_parser(), argv)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from aams import cycle
+    from aams.errors import failure
+    from evolution.planners import PLANNERS
+
+    if not 1 <= args.children <= 64:
+        raise failure("--children must be from 1 to 64", args.children)
+    if args.planner not in PLANNERS:
+        raise failure("--planner is unknown", args.planner, "one of " + ", ".join(PLANNERS))
+    planner = "by-hand" if args.spec else args.planner
+    request = cycle.Request(args.domain, args.seed, args.children, planner, args.spec)
+    with cycle.open_lab(args.root) as lab:
+        if args.dry_run:
+            shown = cycle.preview(lab, request)
+            emit(args, preview_data(shown), preview_lines(shown))
+            return 0
+        ended = _one_cycle(lab, request, args.json)
+        if ended.is_root and ended.outcome == "accepted":
+            note(f"{args.domain}/{ended.generation} is the champion. Now the first mutation.")
+            ended = _one_cycle(lab, request, args.json)
+        emit(args, outcome_data(lab, ended), outcome_lines(lab, ended))
+    return 0
+
+
+def _one_cycle(lab: Any, request: Any, quiet: bool) -> Any:
+    from aams import cycle
+    from aams.lanes import LANES
+
+    step = cycle.propose(lab, request)
+    while not isinstance(step, cycle.Ended):
+        runs = len(step.manifest.inputs.runs)
+        with training_progress(TITLES[step.stage], runs, quiet) as report:
+            returned = LANES["local"].train(step.archive, step.work, report)
+        step = cycle.ingest(lab, step, returned.directory)
+    return step
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+// Shows metrics.json, or the recorded sample while this lab's ledger is empty. Everything from the file is set as
+// text, never as markup.
+"use strict";
+
+const at = (id) => document.getElementById(id);
+
+function element(name, text, className) {
+  const node = document.createElement(name);
+  if (text !== undefined) node.textContent = text;
+  if (className) node.className = className;
+  return node;
+}
+
+const percent = (value) => (typeof value === "number" ? (100 * value).toFixed(1) + " %" : "–");
+const day = (time) => (typeof time === "string" ? time.replace("T", " ").replace("Z", "") : "–");
+
+function outcome(text) {
+  return element("span", text, text === "accepted" || text === "rejected" ? text : "other");
+}
+
+function table(target, columns, rows) {
+  const head = element("tr");
+  for (const [title, , kind] of columns) head.append(element("th", title, kind));
+  const body = rows.map((row) => {
+    const line = element("tr");
+    for (const [, value, kind] of columns) {
+      const cell = element("td", undefined, kind);
+      cell.append(value(row));
+      line.append(cell);
+    }
+    return line;
+  });
+  if (!rows.length) {
+    const cell = element("td", "None yet.", "other");
+    cell.colSpan = columns.length;
+    body.push(element("tr"));
+    body[0].append(cell);
+  }
+  const thead = element("thead");
+  thead.append(head);
+  const tbody = element("tbody");
+  tbody.append(...body);
+  target.replaceChildren(thead, tbody);
+}
+
+function changes(row) {
+  const best = (row.children || []).find((child) => child.spec === row.best);
+  return best ? best.rationale : "the baseline";
+}
+
+function champion(domain, facts, totals) {
+  const card = element("div", undefined, "card");
+  card.append(element("h3", domain + " · " + facts.generation));
+  card.append(element("div", percent(facts.scores && facts.scores.generalize), "big"));
+  const list = element("dl");
+  const pairs = [
+    ["recall", percent(facts.scores && facts.scores.recall)],
+    ["since", day(facts.time)],
+    ["cycles", String(totals.cycles)],
+    ["attempts", totals.attempts + ", " + totals.accepted + " accepted"],
+    ["compute", totals.cpu_s + " CPU s"],
+  ];
+  for (const [name, value] of pairs) list.append(element("dt", name), element("dd", value));
+  card.append(list);
+  return card;
+}
+
+function show(metrics) {
+  const cards = Object.entries(metrics.champions).map(([domain, facts]) => champion(domain, facts, metrics.totals[domain]));
+  at("champions").replaceChildren(...(cards.length ? cards : [element("p", "None yet: run `make cycle`.", "other")]));
+  table(at("attempts"), [
+    ["generation", (row) => row.domain + "/" + row.generation],
+    ["time (UTC)", (row) => day(row.time)],
+    ["change", changes, "words"],
+    ["generalize", (row) => percent(row.scores && row.scores.generalize), "number"],
+    ["control", (row) => percent(row.control_scores && row.control_scores.generalize), "number"],
+    ["decision", (row) => outcome(row.outcome)],
+    ["why", (row) => row.reason, "words"],
+  ], metrics.attempts);
+  table(at("cycles"), [
+    ["time (UTC)", (row) => day(row.time)],
+    ["domain", (row) => row.domain],
+    ["seed", (row) => String(row.seed), "number"],
+    ["children", (row) => String((row.children || []).length), "number"],
+    ["outcome", (row) => outcome(row.outcome)],
+    ["why", (row) => row.reason, "words"],
+  ], metrics.newest.slice(0, 50));
+  const ledger = metrics.ledger;
+  at("ledger").textContent = ledger.entries + " ledger entries, tip " + (ledger.tips.join(", ") || "none");
+}
+
+async function read(name) {
+  const response = await fetch(name, { cache: "no-cache" });
+  if (!response.ok) throw new Error(name + ": " + response.status);
+  return response.json();
+}
+
+function announce(text) {
+  const banner = at("banner");
+  banner.textContent = text;
+  banner.hidden = false;
+}
+
+async function main() {
+  let metrics = await read("metrics.json").catch(() => null);
+  if (!metrics || !metrics.ledger.entries) {
+    metrics = await read("metrics.sample.json");
+    announce("Sample: this lab has not run a cycle yet. What you see was recorded by a real campaign elsewhere.");
+  }
+  show(metrics);
+}
+
+main().catch((error) => announce("The metrics can't be read: " + error.message));

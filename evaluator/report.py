@@ -1,0 +1,150 @@
+"""The two texts of a generation's directory: EVAL.md, why it was decided so, and MODEL_CARD.md, what it is.
+
+Takes records, gives Markdown. Whatever is not a number or a word of AAMS is shown as code, in one line, in ASCII.
+Never decides and never computes a score.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from aams.records import Cost, Decision, Evidence, Inputs, Mutation
+
+MAX_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """All that is told of one generation.
+
+    Attributes:
+        spec: id of the child's spec.
+        licence: of the corpus.
+        parent_cost: None for a root.
+        evidence: None when the child could not be scored.
+        inputs: of the manifest it was trained under.
+        isolation: what confined the trainer.
+    """
+
+    generation: str
+    spec: str
+    licence: str
+    mutations: tuple[Mutation, ...]
+    cost: Cost
+    parent_cost: Cost | None
+    evidence: Evidence | None
+    decision: Decision
+    inputs: Inputs
+    isolation: str
+
+
+def eval_report(dossier: Dossier) -> str:
+    """Write EVAL.md: the decision, its reasons, and every number it rests on."""
+    inputs, decision = dossier.inputs, dossier.decision
+    origin = f"A child of {inputs.parent}" if inputs.parent else "The root of a lineage"
+    show = _line if decision.criteria else _code
+    sections = [
+        f"# {inputs.domain}/{dossier.generation}: {decision.outcome}",
+        f"{origin}, trained on {_code(inputs.corpus)} in cycle {_code(inputs.cycle)}.",
+        "## Why",
+        "\n".join(f"- {show(reason)}." for reason in decision.reasons),
+    ]
+    if decision.criteria:
+        rows = (
+            (
+                criterion.name,
+                f"{criterion.value:g}",
+                criterion.comparison,
+                f"{criterion.bound:g}",
+                "passed" if criterion.passed else "**failed**",
+            )
+            for criterion in decision.criteria
+        )
+        sections += ["## Criteria", _table(("criterion", "child", "", "bound", ""), rows)]
+    if dossier.evidence:
+        sections += _evidence(dossier.evidence)
+    if dossier.mutations:
+        sections += ["## What was changed", "\n".join(_mutation(mutation) for mutation in dossier.mutations)]
+    sections += ["## What it costs", _costs(dossier.parent_cost, dossier.cost)]
+    return "\n\n".join(sections) + "\n"
+
+
+def model_card(dossier: Dossier) -> str:
+    """Write MODEL_CARD.md: one page, six bullets."""
+    inputs, evidence, cost = dossier.inputs, dossier.evidence, dossier.cost
+    runs = [run for run in inputs.runs if run.spec == dossier.spec]
+    scores = "none: it could not be scored"
+    if evidence:
+        fit = evidence.child
+        scores = f"recall {fit.recall:g}, generalize {fit.generalize:g}, {fit.bits:g} bits; means over {len(runs)} runs"
+    changes = "; ".join(f"{mutation.operator} at {_code(mutation.path)}" for mutation in dossier.mutations)
+    lineage = f"{changes or 'unchanged'}, from {inputs.parent}" if inputs.parent else "the root of its lineage"
+    corpus = inputs.digests.get("corpus", "unknown")
+    bullets = (
+        ("What", f"a {inputs.domain} model, {dossier.decision.outcome}; spec {_code(dossier.spec)}"),
+        ("Lineage", lineage),
+        ("Size", f"{cost.parameters:,} parameters, {cost.forward_flops:,} FLOPs forward for one item"),
+        ("Data", f"{_code(inputs.corpus)}, licence {_code(dossier.licence)}, SHA-256 {_code(corpus)}"),
+        ("Training", f"{runs[0].steps:,} steps, {inputs.compute_flops:,} FLOPs a run; {_code(dossier.isolation)}"),
+        ("Scores", f"{scores}. Made to compare architectures within minutes, not to be relied on"),
+    )
+    return f"# {inputs.domain}/{dossier.generation}\n\n" + "".join(f"- **{name}:** {text}.\n" for name, text in bullets)
+
+
+def _evidence(evidence: Evidence) -> Iterator[str]:
+    arms = [("child", evidence.child)] + ([("control", evidence.control)] if evidence.control else [])
+    rows = (
+        (arm, f"{fit.recall:g}", f"{fit.generalize:g}", f"{fit.tone_drift:g}", f"{fit.bits:g}", fit.law_violations)
+        for arm, fit in arms
+    )
+    yield "## Scores"
+    yield "Recomputed from the returned weights; means over runs, rounded as the contract says."
+    yield _table(("", "recall", "generalize", "tone drift", "bits", "law violations"), rows)
+    if evidence.pairs:
+        differences = (
+            (pair.pair, f"{pair.child:g}", f"{pair.control:g}", f"{pair.child - pair.control:+.4f}")
+            for pair in evidence.pairs
+        )
+        yield "## Pairs"
+        yield "Generalize of a child's run and a control's run on one block of the holdout."
+        yield _table(("pair", "child", "control", "difference"), differences)
+
+
+def _mutation(mutation: Mutation) -> str:
+    change = f"{_code(_json(mutation.before))} became {_code(_json(mutation.after))}"
+    return f"- {mutation.operator} at {_code(mutation.path)}: {change}. Why: {_code(mutation.rationale)}"
+
+
+def _costs(parent: Cost | None, child: Cost) -> str:
+    shown = [("child", child)] if parent is None else [("parent", parent), ("child", child)]
+    rows = (
+        (
+            arm,
+            f"{cost.parameters:,}",
+            f"{cost.forward_flops:,}",
+            f"{cost.step_flops:,}",
+            f"{cost.activation_bytes + cost.optimizer_bytes:,}",
+        )
+        for arm, cost in shown
+    )
+    return _table(("", "parameters", "FLOPs forward", "FLOPs a step", "bytes in training"), rows)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _code(text: str) -> str:
+    return f"`{_line(text).replace('`', chr(39))}`"
+
+
+def _line(text: str) -> str:
+    shown = ascii(text)[1:-1]
+    return shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 3] + "..."

@@ -1,0 +1,1 @@
+"""Proposals: pure mutators, crossover, selection, and the planners that ask for them."""

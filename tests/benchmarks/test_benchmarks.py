@@ -1,0 +1,129 @@
+"""The benchmarks' machinery on tiny inputs; nothing here looks at a clock."""
+
+from __future__ import annotations
+
+import json
+import math
+import runpy
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def load(name: str) -> SimpleNamespace:
+    return SimpleNamespace(**runpy.run_path(str(BENCHMARKS / f"{name}.py"), run_name=name))
+
+
+@pytest.fixture(scope="module")
+def speed() -> SimpleNamespace:
+    return load("compiled_speed")
+
+
+@pytest.fixture(scope="module")
+def to_loss() -> SimpleNamespace:
+    return load("time_to_loss")
+
+
+def fill(model: torch.nn.Module, by_hand: torch.nn.Module) -> None:
+    """Give both models the same weights, by their order."""
+    with torch.no_grad():
+        for theirs, ours in zip(by_hand.parameters(), model.parameters(), strict=True):
+            ours.copy_(torch.randn_like(ours) * 0.1)
+            theirs.copy_(ours)
+
+
+def test_the_hand_written_gpt_computes_what_the_compiled_baseline_does(speed: SimpleNamespace) -> None:
+    interface = speed.replace(speed.active_interface("language"), vocabulary=speed.VOCABULARY)
+    model, by_hand = speed.compiled(speed.baseline("language"), interface), speed.HandWritten()
+    fill(model, by_hand)
+    tokens = torch.randint(speed.VOCABULARY, (2, speed.CONTEXT))
+    torch.testing.assert_close(model(tokens), by_hand(tokens), rtol=1e-4, atol=1e-4)
+
+
+def test_the_hand_written_resnet_computes_what_the_compiled_baseline_does(speed: SimpleNamespace) -> None:
+    interface = speed.active_interface("vision")
+    tree = speed.baseline("vision")
+    model, by_hand = speed.compiled(tree, interface), speed.HandResNet(tree["model"], interface)
+    fill(model, by_hand)
+    images = torch.randn(4, interface.channels, interface.height, interface.width)
+    torch.testing.assert_close(model(images), by_hand(images), rtol=1e-4, atol=1e-4)
+
+
+def test_every_contestant_takes_a_turn_in_every_round(speed: SimpleNamespace) -> None:
+    turns: list[str] = []
+    steps = {name: lambda name=name: turns.append(name) for name in ("ours", "theirs")}
+    seconds = speed.take_turns(steps, rounds=2)
+    assert [len(spent) for spent in seconds.values()] == [2, 2]
+    assert turns.count("ours") == turns.count("theirs") == 1 + 2 * speed.STEPS_PER_TURN
+    assert turns[2] == "theirs"
+    assert turns[-1] == "theirs"
+
+
+def test_a_baseline_that_has_changed_is_not_raced(speed: SimpleNamespace) -> None:
+    with pytest.raises(SystemExit, match="has changed"):
+        speed.same(torch.nn.Linear(2, 2), torch.nn.Linear(2, 3))
+
+
+def test_characters_are_numbered_in_their_order(to_loss: SimpleNamespace) -> None:
+    assert to_loss.characters("cab").tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("length", [2, 65, 200, 64 * 64 + 2])
+def test_every_character_but_the_first_is_predicted_once(to_loss: SimpleNamespace, length: int) -> None:
+    class Uniform(torch.nn.Module):
+        seen = 0
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            assert tokens.shape[1] <= to_loss.CONTEXT
+            self.seen += tokens.numel()
+            return torch.zeros(*tokens.shape, 5)
+
+    model = Uniform()
+    nats = to_loss.loss_on(model, torch.randint(5, (length,)))
+    assert model.seen == length - 1
+    assert nats == pytest.approx(math.log(5))
+
+
+def test_a_short_race_is_told_in_a_table(to_loss: SimpleNamespace) -> None:
+    tokens = to_loss.characters("to be, or not to be: that is the question. " * 60)
+    result = to_loss.measure(tokens, steps=4)
+    assert [point["step"] for point in result["checkpoints"]] == [2, 4]
+    assert result["nanogpt_cpu_s"] > 0
+    reached = {**result, "reached": result["checkpoints"][-1], "ratio": 3.0}
+    assert "3.00x as fast as nanoGPT" in to_loss.table(reached)
+    assert "never reached" in to_loss.table({**result, "reached": None})
+
+
+def test_what_is_outside_training_is_the_rest_of_the_cycle() -> None:
+    row = {"domain": "vision", "outcome": "accepted", "wall_s": 45.0}
+    assert load("cycle_overhead").take_apart(row, wall_s=50.0)["share_outside"] == pytest.approx(0.1)
+
+
+def test_start_up_is_measured_for_every_command() -> None:
+    startup = load("startup")
+    assert [line.what for line in startup.over_bare_python(rounds=1)] == list(startup.COMMANDS)
+    assert startup.estimates("hybrid", count=1, rounds=1).value > 0
+
+
+@pytest.mark.parametrize("name", ["compiled_speed", "cycle_overhead", "startup", "time_to_loss"])
+def test_every_benchmark_tells_how_it_is_used(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        load(name).main()
+    assert ended.value.code == 0
+    assert "--json" in capsys.readouterr().out
+
+
+def test_without_a_corpus_the_reason_is_printed(
+    to_loss: SimpleNamespace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["time_to_loss", "--json"])
+    to_loss.main()
+    assert "--corpus PATH" in json.loads(capsys.readouterr().out)["skipped"]

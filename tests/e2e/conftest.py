@@ -1,0 +1,140 @@
+"""A real lab in a folder of its own: this checkout's files, with a fraction of the compute and of the questions."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("aams", "compiler", "domains", "evaluator", "evolution", "requirements", "safety", "trainer")
+DIVISOR = 20
+BETTER = """\
+schema_version: 1
+domain: language
+model:
+  width: 32
+  context: 64
+  tied: false
+  blocks:
+    - {mixer: {op: causal-conv, kernel: 4}, channel: {op: mlp, ratio: 2, activation: relu2}}
+training: {optimizer: {op: muon, lr: 0.03, adamw_lr: 0.02}, batch_tokens: 512}
+"""
+
+
+class LabFolder:
+    """A lab and the commands a person would type in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def start(self, *arguments, **options):
+        environment = {**os.environ, "PYTHONPATH": str(self.path)}
+        return subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=self.path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def run(self, *arguments, status=0):
+        """Run a command to its end; its answer, checked for its exit status and for never showing a traceback."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=300)
+        assert "Traceback" not in out + err, out + err
+        assert process.returncode == status, f"exit status {process.returncode}\n{out}\n{err}"
+        return out if status == 0 else err
+
+    def cycle(self, seed, *arguments, status=0):
+        answer = self.run("aams.run_cycle", "--seed", str(seed), "--json", *arguments, status=status)
+        return json.loads(answer) if status == 0 else answer
+
+    def aams(self, *arguments, status=0):
+        return self.run("aams", *arguments, status=status)
+
+    def verify(self):
+        """What every test ends with: nothing that is recorded is broken."""
+        assert "All right" in self.aams("verify")
+
+    def contract(self, **changes):
+        """Set thresholds of the contract, as a person would."""
+        path = self.path / "safety" / "contract.yaml"
+        text = path.read_text()
+        for name, value in changes.items():
+            text, count = re.subn(rf"(?m)^(  {name}: )\S+", rf"\g<1>{value}", text)
+            assert count == 1, name
+        path.write_text(text)
+
+    def entries(self, event):
+        """All entries of one event, oldest first."""
+        found = [json.loads(path.read_text()) for path in self.path.glob(f"logs/cycles/*/*-{event}.json")]
+        return sorted(found, key=lambda entry: (entry["time"], entry["cycle"], entry["number"]))
+
+    def head(self, domain="language"):
+        path = self.path / "specs" / domain / "HEAD"
+        return path.read_text().split()[0] if path.exists() else ""
+
+    def better_child(self):
+        """A hand-made child that is truly better than the weak root."""
+        path = self.path / "specs" / "language" / "candidates" / "better.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(BETTER)
+        return str(path)
+
+    def copy(self, path: Path) -> LabFolder:
+        shutil.copytree(self.path, path, symlinks=True)
+        return LabFolder(path)
+
+
+def _fraction(number: re.Match[str]) -> str:
+    return str(int(number[0].replace("_", "")) // DIVISOR) if number[0].strip("_") else number[0]
+
+
+def _build(path: Path) -> LabFolder:
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for domain in ("language", "vision", "hybrid"):
+        module = path / "domains" / domain / "__init__.py"
+        wanted = r"(?m)^(COMPUTE_FLOPS = |EVALUATED.*)[0-9_{].*$"
+        text, count = re.subn(wanted, lambda line: re.sub(r"[0-9_]{2,}", _fraction, line[0]), module.read_text())
+        assert count == 2
+        module.write_text(text)
+    lab = LabFolder(path)
+    lab.contract(pairs=2)
+    lab.run("aams", "log")
+    return lab
+
+
+@pytest.fixture(scope="session")
+def empty_lab(tmp_path_factory):
+    """A lab without any history. Never changed: tests take copies."""
+    return _build(tmp_path_factory.mktemp("lab") / "empty")
+
+
+@pytest.fixture(scope="session")
+def lab_with_root(empty_lab, tmp_path_factory):
+    """A lab with G000 in language, trained by a recipe that hardly learns, so that real gains exist. Never changed."""
+    lab = empty_lab.copy(tmp_path_factory.mktemp("root") / "lab")
+    baseline = lab.path / "domains" / "language" / "baseline.yaml"
+    text, count = re.subn(r"optimizer: \{[^}]*\}", "optimizer: {op: sgd, lr: 0.00001}", baseline.read_text())
+    assert count == 1
+    baseline.write_text(text)
+    lab.contract(screen_margin=1)
+    lab.cycle(1, "--children", "1")
+    lab.contract(screen_margin=0.005, tone_drift=1, tone_drift_root=1)
+    return lab
+
+
+@pytest.fixture
+def lab(lab_with_root, tmp_path):
+    """A lab with a champion in the language domain."""
+    return lab_with_root.copy(tmp_path / "lab")

@@ -1,0 +1,124 @@
+"""What comes back from compute is hostile until it is proven: forged results never change anything."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+
+@pytest.fixture(scope="module")
+def trained(lab_with_root, tmp_path_factory):
+    """A lab that waits for its trials' results, and those results, as an honest trainer made them."""
+    import os
+    import subprocess
+    import sys
+    import zipfile
+
+    folder = tmp_path_factory.mktemp("trained")
+    lab = lab_with_root.copy(folder / "lab")
+    told = json.loads(lab.aams("propose", "--seed", "61", "--children", "2", "--json"))
+    bundle, out = folder / "bundle", folder / "out"
+    with zipfile.ZipFile(told["bundle"]) as archive:
+        archive.extractall(bundle)
+    out.mkdir()
+    command = [sys.executable, "-P", "-m", "trainer", str(bundle), str(out)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(bundle)}, check=True, capture_output=True)
+    return lab, told["cycle"], out
+
+
+@pytest.fixture
+def waiting(trained, tmp_path):
+    lab, cycle, out = trained
+    results = tmp_path / "results"
+    shutil.copytree(out, results)
+    return lab.copy(tmp_path / "lab"), cycle, results
+
+
+def edit(results, change):
+    path = results / "results.json"
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def set_in_run(name, value):
+    return lambda results: edit(results, lambda data: data["runs"][0].update({name: value}))
+
+
+def set_nan_weights(results):
+    path = results / "child-0.safetensors"
+    tensors = load_file(path)
+    first = sorted(tensors)[0]
+    tensors[first] = np.full_like(tensors[first], np.nan)
+    save_file(tensors, path)
+    import hashlib
+
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    edit(
+        results,
+        lambda data: [
+            run.update(weights=digest, weights_bytes=path.stat().st_size)
+            for run in data["runs"]
+            if run["name"] == "child-0"
+        ],
+    )
+
+
+def swap_weights(results):
+    first, second = results / "child-0.safetensors", results / "control-0.safetensors"
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+
+
+FORGERIES = {
+    "another nonce": lambda results: edit(results, lambda data: data.update(nonce="0" * 64)),
+    "another manifest": lambda results: edit(results, lambda data: data.update(manifest="0" * 64)),
+    "a run left out": lambda results: edit(results, lambda data: data["runs"].pop()),
+    "a run twice": lambda results: edit(results, lambda data: data["runs"].append(data["runs"][0])),
+    "another seed": set_in_run("seed", 1),
+    "more steps than planned": set_in_run("steps", 10**6),
+    "an unknown key": set_in_run("bonus", 1),
+    "a score that is no number": lambda results: edit(
+        results, lambda data: data["runs"][0]["validation"].update(accuracy=float("nan"))
+    ),
+    "cut in half": lambda results: (results / "results.json").write_bytes(
+        (results / "results.json").read_bytes()[:500]
+    ),
+    "no results at all": lambda results: (results / "results.json").unlink(),
+    "missing weights": lambda results: (results / "child-0.safetensors").unlink(),
+    "weights that are NaN": set_nan_weights,
+    "swapped weights": swap_weights,
+    "one flipped bit": lambda results: (results / "child-0.safetensors").write_bytes(
+        (results / "child-0.safetensors").read_bytes()[:-1] + b"\x01"
+    ),
+    "a foreign file": lambda results: (results / "extra.bin").write_bytes(b"x"),
+    "weights by a link": lambda results: (
+        (results / "child-0.safetensors").rename(results.parent / "elsewhere"),
+        (results / "child-0.safetensors").symlink_to(results.parent / "elsewhere"),
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_forged_results_are_refused_by_name_and_nothing_is_promoted(waiting, forgery):
+    lab, cycle, results = waiting
+    FORGERIES[forgery](results)
+    complaint = lab.aams("ingest", cycle, str(results), status=1)
+    assert complaint.startswith("error: ")
+    assert lab.head() == "G000"
+    lab.verify()
+
+
+def test_honest_results_are_accepted_once(waiting):
+    lab, cycle, results = waiting
+    lab.contract(screen_margin="0.9")
+    told = json.loads(lab.aams("ingest", cycle, str(results), "--json"))
+    assert told["outcome"] == "screened-out"
+    complaint = lab.aams("ingest", cycle, str(results), status=1)
+    assert "no such open cycle" in complaint
+    lab.verify()

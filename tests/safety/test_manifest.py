@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aams.canonical import sha256
+from aams.errors import AamsError
+from aams.records import Budget, Inputs, Run
+from safety.manifest import (
+    check_files,
+    freeze,
+    manifest_digest,
+    new_nonce,
+    read_manifest,
+    write_manifest,
+)
+
+FILES = {"models/a.py": b"class Model: ...\n", "data/train.safetensors": b"\0" * 40, "trainer/train.py": b""}
+INPUTS = Inputs(
+    schema_version=1,
+    cycle="20261121-014000-7",
+    stage="trial",
+    domain="language",
+    parent="G000",
+    parent_weights="b" * 64,
+    corpus="numpy-docstrings",
+    digests={"contract": "c" * 64},
+    files={name: sha256(content) for name, content in FILES.items()},
+    runs=(Run("control-0", "control", 0, "a" * 64, 2**53 - 1, 90), Run("child-0", "child", 0, "d" * 64, 2, 90)),
+    compute_flops=10**12,
+    budget=Budget(10_000_000, 2_000, 12 * 10**9, 3_600, 5 * 10**9),
+)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    for name, content in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    write_manifest(tmp_path / "manifest.json", freeze(INPUTS))
+    return tmp_path
+
+
+def test_equal_inputs_have_an_equal_digest_whatever_the_envelope() -> None:
+    one, two = freeze(INPUTS), freeze(INPUTS)
+    assert one.envelope.nonce != two.envelope.nonce
+    assert manifest_digest(one.inputs) == manifest_digest(two.inputs)
+    assert manifest_digest(replace(INPUTS, compute_flops=1)) != manifest_digest(INPUTS)
+
+
+def test_time_and_nonce_come_from_whoever_freezes() -> None:
+    manifest = freeze(INPUTS, clock=lambda: "2026-11-21T01:40:00Z", nonce=lambda: "e" * 64)
+    assert (manifest.envelope.frozen_at, manifest.envelope.nonce) == ("2026-11-21T01:40:00Z", "e" * 64)
+    assert len(new_nonce()) == 64
+
+
+def test_a_manifest_is_read_only_on_disk_and_comes_back(bundle: Path) -> None:
+    manifest = read_manifest(bundle / "manifest.json")
+    assert manifest.inputs == INPUTS
+    assert (bundle / "manifest.json").stat().st_mode & 0o222 == 0
+
+
+def test_exactly_the_declared_files_pass(bundle: Path) -> None:
+    check_files(read_manifest(bundle / "manifest.json"), bundle)
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda root: (root / "data/train.safetensors").write_bytes(b"\0" * 39 + b"\1"), "train.safetensors: changed"),
+        (lambda root: (root / "trainer/train.py").write_bytes(b"#"), "trainer/train.py: changed after the freeze"),
+        (lambda root: (root / "trainer/train.py").unlink(), "trainer/train.py: is declared .* missing"),
+        (lambda root: (root / "trainer/evil.py").touch(), "trainer/evil.py: is not declared"),
+        (lambda root: (root / "trainer/evil.py").symlink_to("/etc/passwd"), "evil.py: is neither"),
+        (lambda root: (root / "manifest.json").rename(root / "manifest.old"), "manifest.old: is not declared"),
+    ],
+)
+def test_anything_changed_after_the_freeze_is_named(bundle: Path, damage: Any, complaint: str) -> None:
+    manifest = read_manifest(bundle / "manifest.json")
+    damage(bundle)
+    with pytest.raises(AamsError, match=complaint):
+        check_files(manifest, bundle)
+
+
+def test_every_changed_file_is_named_at_once(bundle: Path) -> None:
+    manifest = read_manifest(bundle / "manifest.json")
+    for name in FILES:
+        (bundle / name).write_bytes(b"other")
+    with pytest.raises(AamsError) as refusal:
+        check_files(manifest, bundle)
+    assert len(refusal.value.problems) == len(FILES)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": {"../escape.py": "a" * 64}},
+        {"files": {"/etc/passwd": "a" * 64}},
+        {"files": {"a//b": "a" * 64}},
+        {"files": {"a/./b": "a" * 64}},
+        {"files": {"a b": "a" * 64}},
+        {"files": {"": "a" * 64}},
+        {"files": {"a.py": "A" * 64}},
+        {"digests": {"contract": "short"}},
+        {"cycle": "Cycle 7"},
+        {"domain": "../language"},
+        {"runs": ()},
+        {"runs": (INPUTS.runs[0], INPUTS.runs[0])},
+        {"runs": (replace(INPUTS.runs[0], name="../run"),)},
+        {"runs": (replace(INPUTS.runs[0], name="results"),)},
+        {"runs": (replace(INPUTS.runs[0], spec="x"),)},
+    ],
+)
+def test_a_name_that_could_mean_something_else_is_never_frozen(change: dict[str, Any]) -> None:
+    with pytest.raises(AamsError):
+        freeze(replace(INPUTS, **change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(b'"steps":90', b'"steps": 90'),
+        lambda text: text.replace(b'"steps":90', b'"steps":90,"steps":91', 1),
+        lambda text: text.replace(b'"steps":90', b'"steps":9e1'),
+        lambda text: text.replace(b'"stage":"trial"', b'"stage":"final"'),
+        lambda text: text + b"\n",
+        lambda text: text[:-1],
+        lambda text: text.replace(b'"envelope"', b'"letter"'),
+    ],
+)
+def test_a_manifest_that_is_not_canonical_is_refused(bundle: Path, change: Any) -> None:
+    path = bundle / "manifest.json"
+    text = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(change(text))
+    assert path.read_bytes() != text
+    with pytest.raises(AamsError):
+        read_manifest(path)

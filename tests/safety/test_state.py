@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aams.errors import AamsError, LedgerError
+from safety.events import Attempted, Closed, Opened, Proposed, Trained, facts_of
+from safety.state import State, fold
+
+
+def sha(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def test_an_empty_ledger_folds_to_nothing() -> None:
+    assert fold(()) == State({}, {})
+
+
+def test_the_champion_is_the_last_accepted_generation(lab: Any) -> None:
+    lineage = lab.state.lineages["language"]
+    assert lineage.champion.generation == "G002"
+    assert lineage.champion.spec == sha("better")
+    assert lineage.champion.fitness.recall == 0.85
+    assert lineage.champion.weights == sha("weights of better")
+    assert lineage.root.generation == "G000"
+    assert lineage.corpus == "corpus-a"
+    assert lineage.next_generation == "G003"
+
+
+def test_every_attempt_is_a_generation_with_its_status(lab: Any) -> None:
+    generations = lab.state.lineages["language"].generations
+    assert [(item.name, item.status, item.parent) for item in generations] == [
+        ("G000", "accepted", ""),
+        ("G001", "rejected", "G000"),
+        ("G002", "accepted", "G000"),
+    ]
+    assert generations[1].directory == "G001-20261121-010200"
+
+
+def test_what_was_trained_was_tried_and_best_ever_is_remembered(lab: Any) -> None:
+    lineage = lab.state.lineages["language"]
+    assert lineage.tried == {sha(name) for name in ("baseline", "wider", "deeper", "better")}
+    lab.attempt("fourth", "worse", "accepted", recall=0.81)
+    assert lab.state.lineages["language"].best_recall == 0.85
+
+
+def test_a_cycle_is_open_until_it_is_closed(lab: Any) -> None:
+    assert lab.state.open_cycles == {}
+    lab.screen("fourth", "more", passed=True)
+    lab.start("fourth", "more")
+    cycle = lab.state.open_cycles["fourth"]
+    assert (cycle.event, cycle.generation, cycle.verdict) == ("attempted", "G003", "")
+    lab.record("fourth", Closed("abandoned", "the trainer was killed"))
+    assert lab.state.open_cycles == {}
+    assert lab.state.lineages["language"].generations[-1].status == "abandoned"
+    assert lab.state.lineages["language"].champion.generation == "G002"
+
+
+def test_domains_do_not_touch_each_other(lab: Any, new_lab: Callable[[str], Any]) -> None:
+    vision = new_lab("vision")
+    vision.minute = 30
+    vision.open("vision-root", "")
+    vision.train("vision-root", "root", "resnet")
+    vision.record("vision-root", Attempted("G000", sha("resnet")))
+    assert vision.state.lineages["language"].champion.generation == "G002"
+    assert vision.state.lineages["vision"].champion is None
+    assert vision.state.lineages["vision"].next_generation == "G001"
+
+
+def test_a_new_root_begins_a_new_line_and_counts_on(lab: Any) -> None:
+    lab.open("fresh", "")
+    lab.train("fresh", "root", "other baseline")
+    lab.decide("fresh", "other baseline", "accepted", recall=0.4)
+    lineage = lab.state.lineages["language"]
+    assert (lineage.champion.generation, lineage.root.generation, lineage.best_recall) == ("G003", "G003", 0.4)
+    assert lineage.tried == {sha("other baseline")}
+
+
+def test_equal_ledgers_fold_to_equal_states(lab: Any) -> None:
+    assert fold(lab.ledger) == fold(list(lab.ledger))
+
+
+@pytest.mark.parametrize(
+    ("facts", "complaint"),
+    [
+        (Proposed((), ()), "is out of turn; got proposed after attempted"),
+        (Opened(7, "mutate-champion", "person", "G002", "corpus-a", ""), "is out of turn; got opened after attempted"),
+        (Attempted("G004", "a" * 64), "is out of turn; got attempted after attempted"),
+        (Closed("accepted", ""), "closes otherwise than its verdict; got accepted; the verdict is missing"),
+    ],
+)
+def test_an_event_out_of_turn_is_refused(lab: Any, facts: Any, complaint: str) -> None:
+    lab.screen("fourth", "more", passed=True)
+    lab.start("fourth", "more")
+    lab.record("fourth", facts)
+    with pytest.raises(LedgerError, match=complaint) as refusal:
+        _ = lab.state
+    assert refusal.value.problems[0].file.startswith("logs/cycles/fourth/")
+
+
+@pytest.mark.parametrize("generation", ["G000", "G002", "G004", "", "../G003"])
+def test_a_generation_number_is_given_once_and_in_order(lab: Any, generation: str) -> None:
+    lab.screen("fourth", "more", passed=True)
+    lab.record("fourth", Attempted(generation, sha("more")))
+    with pytest.raises(LedgerError, match="generation should be G003"):
+        _ = lab.state
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"generation": "G002"}, "generation should be G003; got G002"),
+        ({"spec": "b" * 64}, "spec should be"),
+        ({"head_before": "G000"}, "head_before should be G002; got G000"),
+        ({"head_after": "G000"}, "head_after should be G003; got G000"),
+        ({"outcome": "rejected"}, "head_after should be G002; got G003"),
+        ({"child": None}, "accepts a child without scores or weights"),
+        ({"weights": ""}, "accepts a child without scores or weights"),
+    ],
+)
+def test_a_verdict_that_contradicts_the_ledger_is_refused(lab: Any, change: dict[str, Any], complaint: str) -> None:
+    lab.screen("fourth", "more", passed=True)
+    lab.start("fourth", "more")
+    lab.train("fourth", "attempt", "more")
+    lab.record("fourth", replace(lab.verdict("G003", "more", "accepted", 0.9), **change))
+    with pytest.raises(LedgerError, match=complaint):
+        _ = lab.state
+
+
+def test_a_verdict_needs_an_attempt(lab: Any) -> None:
+    lab.screen("fourth", "more", passed=True)
+    verdict = facts_of(next(entry for entry, _ in lab.ledger if entry.event == "verdict"))
+    lab.record("fourth", replace(verdict, generation="G003"))
+    with pytest.raises(LedgerError, match="is out of turn; got verdict after screened"):
+        _ = lab.state
+
+
+def test_an_attempt_from_a_champion_of_the_past_is_refused(lab: Any) -> None:
+    lab.open("fourth", "G000")
+    lab.train("fourth", "trial", "more")
+    lab.record("fourth", Attempted("G003", sha("more")))
+    with pytest.raises(LedgerError, match="parent should be G002; got G000"):
+        _ = lab.state
+
+
+def test_a_cycle_stays_in_its_domain(lab: Any, tmp_path: Path) -> None:
+    lab.open("fourth", "G002")
+    lab.domain = "vision"
+    lab.record("fourth", Proposed((), ()))
+    with pytest.raises(LedgerError, match="belongs to another domain"):
+        _ = lab.state
+
+
+def test_facts_of_another_event_are_refused(lab: Any) -> None:
+    entry = next(entry for entry, _ in lab.ledger if entry.event == "trained")
+    assert isinstance(facts_of(entry), Trained)
+    with pytest.raises(AamsError, match="unknown key"):
+        facts_of(replace(entry, event="closed"))
+    with pytest.raises(LedgerError, match="is not an event of the ledger; got trial"):
+        facts_of(replace(entry, event="trial"))

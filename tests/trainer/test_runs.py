@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load as load_tensors
+
+from trainer import results
+from trainer.runs import look_around
+
+ONCE = "\n        self.count = getattr(self, 'count', 0) + 1\n        if self.count == 3: {code}"
+
+
+@pytest.fixture(scope="module")
+def zoo(
+    tmp_path_factory: pytest.TempPathFactory,
+    write_bundle: Callable[..., Path],
+    language_model: Callable[..., str],
+    outcomes: Callable[..., dict[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """Runs that end in every way there is, side by side, within 230 items and 600 MiB."""
+    third_step = {
+        "exits": "import os; os._exit(3)",
+        "crashes": "import faulthandler; faulthandler.disable(); faulthandler._sigsegv()",
+        "raises": "raise ValueError('lost\\nin many lines')",
+        "hoards": "self.hoard = torch.ones(1 << 38)",
+        "grows": "self.hoard = torch.ones(110 << 20)",
+        "explodes": "return self.head(self.embed(tokens)) * float('nan')",
+        "babbles": 'print(\'{"event": "done"}\', flush=True)',
+    }
+    models = {name: language_model(on_forward=ONCE.format(code=code)) for name, code in third_step.items()}
+    models["broken"] = "def"
+    models["modelless"] = "import torch"
+    models["honest"] = language_model()
+    runs = [(name, name, 20) for name in models]
+    runs += [("long", "honest", 61), ("twin", "honest", 20)]
+    place = tmp_path_factory.mktemp("zoo")
+    return outcomes(write_bundle(place, models, runs, items=230, memory_bytes=600 << 20), workers=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [
+        ("honest", "finished", ""),
+        ("babbles", "finished", ""),
+        ("exits", "failed", "the process ended with status 3"),
+        ("crashes", "failed", "the process was ended by SIGSEGV"),
+        ("raises", "failed", "ValueError: lost"),
+        ("explodes", "failed", "loss is not finite"),
+        ("broken", "failed", "SyntaxError: invalid syntax (broken.py, line 1)"),
+        ("modelless", "failed", "AttributeError: module 'model' has no attribute 'Model'"),
+        ("hoards", "stopped", "memory_bytes"),
+        ("grows", "stopped", "memory_bytes"),
+        ("long", "stopped", "items"),
+    ],
+)
+def test_however_a_run_ends_it_is_said_and_harms_no_other(
+    name: str, status: str, reason: str, zoo: dict[str, dict[str, Any]]
+) -> None:
+    assert (zoo[name]["status"], zoo[name]["reason"]) == (status, reason)
+    assert bool(zoo[name]["bytes"]) == (status == "finished")
+    assert set(zoo[name]["timing"]) == {"wall_s", "cpu_s", "train_cpu_s", "latency_ms", "peak_memory_bytes"}
+    json.dumps({**zoo[name], "bytes": ""}, allow_nan=False)
+
+
+def test_a_limit_stops_a_run_exactly_there(zoo: dict[str, dict[str, Any]]) -> None:
+    assert (zoo["long"]["steps"], zoo["long"]["items"]) == (57, 228)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_early(zoo: dict[str, dict[str, Any]]) -> None:
+    outcome = zoo["explodes"]
+    assert outcome["steps"] == 3
+    assert [step for step, _ in outcome["curve"]] == [1, 2]
+    assert math.isfinite(outcome["loss_last"])
+
+
+def test_a_finished_run_says_what_it_did(zoo: dict[str, dict[str, Any]]) -> None:
+    outcome = zoo["honest"]
+    assert (outcome["steps"], outcome["items"], outcome["parameters"]) == (20, 80, 256 * 8 + 8 * 8 + 8)
+    assert [step for step, _ in outcome["curve"]] == list(range(1, 21))
+    assert outcome["curve"][0][1] == outcome["loss_first"] > outcome["loss_last"] == outcome["curve"][-1][1]
+    assert 0 <= outcome["validation"]["accuracy"] <= 1
+    assert 0 < outcome["validation"]["bits"] < 16
+    assert all(value > 0 for value in outcome["timing"].values())
+    assert set(load_tensors(outcome["bytes"])) == {"embed.weight", "mix.weight", "mix.bias"}
+
+
+def test_runs_differ_by_their_seed(zoo: dict[str, dict[str, Any]]) -> None:
+    assert zoo["honest"]["bytes"] != zoo["twin"]["bytes"]
+
+
+def test_time_that_is_up_stops_a_run_that_looks_and_one_that_does_not(
+    tmp_path: Path, write_bundle: Callable[..., Path], language_model: Callable[..., str], outcomes: Callable[..., Any]
+) -> None:
+    models = {
+        "dawdles": language_model(on_forward="import time; time.sleep(0.4)"),
+        "sleeps": language_model(on_forward="import time; time.sleep(3600)"),
+    }
+    ended = outcomes(write_bundle(tmp_path, models, [(name, name, 20) for name in models], wall_s=1))
+    assert [(run["status"], run["reason"]) for run in ended.values()] == [("stopped", "wall_s")] * 2
+
+
+def test_a_run_may_stop_at_its_steps_or_its_disk(
+    tmp_path: Path, write_bundle: Callable[..., Path], language_model: Callable[..., str], outcomes: Callable[..., Any]
+) -> None:
+    models = {"honest": language_model()}
+    place = write_bundle(tmp_path / "steps", models, [("child-0", "honest", 9)], steps=7)
+    assert outcomes(place)["child-0"]["reason"] == "steps"
+    place = write_bundle(tmp_path / "disk", models, [("child-0", "honest", 2)], disk_bytes=1000)
+    assert outcomes(place)["child-0"]["reason"] == "disk_bytes"
+
+
+@pytest.mark.parametrize("domain", ["vision", "hybrid"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"op": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.01},
+        {"op": "muon", "lr": 0.02, "momentum": 0.95, "weight_decay": 0.01, "adamw_lr": 0.01},
+    ],
+    ids=lambda optimizer: optimizer["op"],
+)
+def test_other_domains_and_optimizers_learn_what_can_be_learned(
+    domain: str,
+    optimizer: dict[str, Any],
+    tmp_path: Path,
+    write_bundle: Callable[..., Path],
+    other_models: dict[str, str],
+    outcomes: Callable[..., Any],
+) -> None:
+    training = {"optimizer": optimizer, "schedule": {"op": "constant", "warmup": 0.0}, "clip": 0.0}
+    place = write_bundle(tmp_path, other_models, [("child-0", domain, 130)], domain=domain, training=training)
+    outcome = outcomes(place)["child-0"]
+    assert (outcome["status"], outcome["reason"], outcome["items"]) == ("finished", "", 130 * 8)
+    assert len(outcome["curve"]) <= 64
+    assert outcome["curve"][-1][1] < outcome["curve"][0][1]
+
+
+def test_half_precision_trains_and_the_weights_stay_float32(
+    tmp_path: Path, write_bundle: Callable[..., Path], language_model: Callable[..., str], outcomes: Callable[..., Any]
+) -> None:
+    runs = [("child-0", "honest", 12)]
+    outcome = outcomes(write_bundle(tmp_path, {"honest": language_model()}, runs, training={"precision": "bf16"}))
+    assert outcome["child-0"]["status"] == "finished"
+    assert all(tensor.dtype == torch.float32 for tensor in load_tensors(outcome["child-0"]["bytes"]).values())
+
+
+def test_the_environment_is_that_of_a_run() -> None:
+    environment = look_around()
+    assert environment["threads"] == 1
+    assert environment["torch"] == str(torch.__version__)
+    assert set(environment) == {
+        *("python", "torch", "numpy", "platform", "processor", "capability", "threads", "device"),
+    }
+
+
+def test_the_manifest_is_digested_as_canonical_json_would_be(honest: Path) -> None:
+    from aams.canonical import digest
+
+    inputs = json.loads((honest / "manifest.json").read_text())["inputs"]
+    assert results.read_bundle(honest).digest == digest(inputs)

@@ -1,0 +1,123 @@
+"""Train every run of a bundle: `python -m trainer BUNDLE_DIR OUT_DIR`.
+
+Takes a bundle, gives `results.json`, `<run>.safetensors` for each finished run, and progress as JSON lines on stdout.
+Started again after an interruption it keeps the runs that are finished. Exit status: 0 done (a failed run is a result),
+1 a bad bundle or a full disk, 2 usage, 130 interrupted; finished runs are then kept and nothing is half-written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from trainer import results
+
+_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    # Asks for a GPU without initialising CUDA, which a fork would not survive.
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+}
+
+
+def main() -> int:
+    """Run the command; returns its exit status."""
+    options = _parse()
+    os.environ.update(_ENVIRONMENT)
+    interruption = _listen_for_signals()
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        results.remove_parts(options.out)
+        bundle = results.read_bundle(options.bundle, options.manifest_digest)
+        is_whole = _train(bundle, options.out, options.workers, options.isolation, interruption)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        is_whole = False
+    except results.BundleError as error:
+        print(f"trainer: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        place = error.filename or options.out
+        print(f"trainer: {place}: {error.strerror}; free space or mend it, then run again", file=sys.stderr)
+        return 1
+    if not is_whole:
+        print("trainer: interrupted; run it again to go on", file=sys.stderr)
+    return 0 if is_whole else 130
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="trainer", description="Train every run of a bundle.")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE_DIR", help="the bundle, unpacked")
+    parser.add_argument("out", type=Path, metavar="OUT_DIR", help="where results go; may hold an interrupted try")
+    parser.add_argument("--workers", type=int, default=_cores(), help="runs at a time (default: cores)")
+    parser.add_argument("--manifest-digest", default="", metavar="HEX", help="refuse a manifest with another digest")
+    parser.add_argument("--isolation", default="none", help="how this process is confined, for the record")
+    options = parser.parse_args()
+    if options.workers < 1:
+        parser.error("--workers must be at least 1")
+    return options
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _listen_for_signals() -> int:
+    """Turn signals into bytes in a pipe, and give its end.
+
+    A handler that raised could do so anywhere, in a destructor too, where Python swallows it.
+    """
+    heard, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: None)
+    return heard
+
+
+def _train(bundle: results.Bundle, out: Path, workers: int, isolation: str, interruption: int) -> bool:
+    """Train what is missing and write the results, unless interrupted; says whether they are whole."""
+    from trainer import runs  # imports torch, which must see _ENVIRONMENT
+
+    started_at = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    started = time.monotonic()
+    every = bundle.inputs["runs"]
+    _say({"event": "start", "runs": len(every), "steps": sum(run["steps"] for run in every)})
+    environment = runs.look_around()
+    records: dict[str, dict[str, Any]] = {}
+    for run in every:
+        if found := results.kept(out, bundle, environment, run["name"]):
+            records[run["name"]] = found
+            _say({"event": "done", "run": run["name"], "status": found["status"], "reason": ""})
+    missing = [run for run in every if run["name"] not in records]
+    with contextlib.closing(runs.outcomes(bundle, missing, workers, _say, interruption)) as ended:
+        for run, outcome, weights in ended:
+            record = results.record(run, outcome, weights)
+            if record["status"] == "finished":
+                results.keep(out, bundle, environment, record, weights)
+            records[run["name"]] = record
+            _say({"event": "done", "run": run["name"], "status": record["status"], "reason": record["reason"]})
+    if len(records) < len(every):
+        return False
+    timing = {"started_at": started_at, "wall_s": round(time.monotonic() - started, 6)}
+    ordered = [records[run["name"]] for run in every]
+    results.write_results(out, bundle, environment, ordered, isolation, timing)
+    return True
+
+
+def _say(message: dict[str, Any]) -> None:
+    print(json.dumps(message, sort_keys=True), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
