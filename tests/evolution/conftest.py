@@ -15,7 +15,8 @@ def baseline(request: pytest.FixtureRequest) -> Spec:
 
 @pytest.fixture(scope="session")
 def language() -> Spec:
-    block = {"repeat": 4, "mixer": {"op": "attention", "heads": 4}, "channel": {"op": "mlp", "activation": "relu2"}}
+    mixer = {"op": "attention", "heads": 4, "qk_norm": True}
+    block = {"repeat": 4, "mixer": mixer, "channel": {"op": "mlp", "activation": "relu2"}}
     model = {"width": 128, "context": 128, "position": {"op": "rope"}, "blocks": [block]}
     training = {"optimizer": {"op": "muon", "lr": 0.02}, "schedule": {"op": "cosine"}, "batch_tokens": 4096}
     return reader.from_tree({"schema_version": 1, "domain": "language", "model": model, "training": training})
