@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,8 +24,10 @@ from aams.records import Interface, Manifest, Spec
 from aams.strict import read_json
 from compiler.identity import full
 from compiler.render import render
+from safety.manifest import check_manifest
 
 MANIFEST = "manifest.json"
+FOLDERS = ("data/", "models/", "specs/", "trainer/")
 MAX_BYTES = 512 * 1024 * 1024
 TRAINER = Path(__file__).parent.parent / "trainer"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -76,12 +79,13 @@ def unpack(archive: Path, directory: Path) -> Manifest:
 
     Raises:
         ResultError: the archive is no zip, or its members are not exactly what its manifest names.
+        AamsError: its manifest names something that could lie outside of the directory.
     """
     content = read_bounded(archive, MAX_BYTES)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
             manifest, files = _members(opened, archive)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, struct.error, RuntimeError, ValueError, EOFError) as error:
         raise ResultError(Problem("is not a readable bundle", str(error), file=str(archive))) from None
     for path, member in files.items():
         write_whole(directory / path, member)
@@ -94,8 +98,14 @@ def _members(opened: zipfile.ZipFile, archive: Path) -> tuple[Manifest, dict[str
         raise ResultError(Problem("names a member twice, or has no manifest", file=str(archive)))
     if sum(info.file_size for info in infos.values()) > MAX_BYTES:
         raise ResultError(Problem(f"would unpack to more than {MAX_BYTES} bytes", file=str(archive)))
+    if any(info.compress_type != zipfile.ZIP_STORED for info in infos.values()):
+        raise zipfile.BadZipFile("a compressed member")
     data = read_json(_member(opened, infos[MANIFEST]), f"{archive}:{MANIFEST}")
     manifest = from_data(Manifest, data, f"{archive}:{MANIFEST}")
+    check_manifest(manifest, f"{archive}:{MANIFEST}")
+    for path in manifest.inputs.files:
+        if not path.startswith(FOLDERS):
+            raise ResultError(Problem(f"must lie in {' '.join(FOLDERS)}", path, file=f"{archive}:{MANIFEST}"))
     if set(infos) - {MANIFEST} != set(manifest.inputs.files):
         odd = sorted(set(infos) - {MANIFEST} ^ set(manifest.inputs.files))
         raise ResultError(Problem("members differ from the manifest", ", ".join(odd[:3]), file=str(archive)))

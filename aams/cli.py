@@ -7,6 +7,7 @@ interrupted. Nothing heavy is imported before a command needs it.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -46,7 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _completion(args: argparse.Namespace) -> int:
     import shtab
 
-    print(shtab.complete(build_parser(), args.shell))
+    script = shtab.complete(build_parser(), args.shell)
+    print(json.dumps({"script": script}) if args.json else script)
     return 0
 
 
@@ -75,12 +77,13 @@ def run(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        note(f"error: a bug in AAMS: {type(error).__name__}: {error}; please report it with {_report(args.root)}")
+        report, *traceback = _report(args.root)
+        note(f"error: a bug in AAMS: {type(error).__name__}: {error}; please report it with {report}", *traceback)
         return 3
 
 
-def _report(root: Path) -> str:
-    """Keep the traceback for a bug report; a folder that can't be written is no reason to hide the bug."""
+def _report(root: Path) -> list[str]:
+    """Keep the traceback and name its file; lines to show where the folder can't be written."""
     import platform
     import traceback
 
@@ -89,7 +92,7 @@ def _report(root: Path) -> str:
     try:
         path = root / ".aams" / "bug-report.txt"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return str(path)
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        return [str(path)]
     except OSError:
-        return "this traceback:\n" + text
+        return ["this traceback:", *(f"| {line}" for line in text.splitlines())]

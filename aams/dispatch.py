@@ -6,9 +6,9 @@ manifest inputs; the nonce and the time are in the envelope. Steps 5 to 7 of a c
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from aams import bundle
@@ -56,7 +56,7 @@ def plan_runs(
     children: Sequence[Spec],
     costs: Mapping[str, Cost],
     compute_flops: int,
-    seed: int,
+    cycle: str,
     pairs: int,
 ) -> tuple[Run, ...]:
     """Lay out the runs of a stage; every run has a seed of its own.
@@ -65,6 +65,7 @@ def plan_runs(
         parent: the champion; for a root the spec itself.
         children: trials, or the one child of an attempt; none for a root.
         costs: by spec id; equal training FLOPs decide the steps.
+        cycle: id of the cycle: it comes from the seed, the parent and the lab's state, and gives each run its seed.
         pairs: runs of each arm in an attempt, and of a root.
     """
     arms: list[tuple[str, Arm, int, str]] = []
@@ -80,7 +81,7 @@ def plan_runs(
                 (f"control-{index}", "control", index, parent.id),
             ]
     return tuple(
-        Run(name, arm, pair, spec, _seed(seed, parent.id, stage, index), steps(costs[spec], compute_flops))
+        Run(name, arm, pair, spec, _seed(cycle, stage, index), steps(costs[spec], compute_flops))
         for index, (name, arm, pair, spec) in enumerate(arms)
     )
 
@@ -90,9 +91,9 @@ def steps(cost: Cost, compute_flops: int) -> int:
     return max(1, compute_flops // cost.step_flops)
 
 
-def _seed(seed: int, parent: str, stage: str, index: int) -> int:
-    """A run's seed, below 2**31: from the cycle's seed, the parent's digest and the run's place."""
-    return int(digest({"seed": seed, "parent": parent, "stage": stage, "index": index})[:12], 16) % 2**31
+def _seed(cycle: str, stage: str, index: int) -> int:
+    """A run's own seed, below 2**31."""
+    return int(digest({"cycle": cycle, "stage": stage, "index": index})[:12], 16) % 2**31
 
 
 def dispatch(root: Path, plan: Plan, prepared: Prepared, contract: Contract) -> Dispatch:
@@ -110,7 +111,7 @@ def dispatch(root: Path, plan: Plan, prepared: Prepared, contract: Contract) -> 
         parent=plan.parent,
         parent_weights=plan.parent_weights,
         corpus=prepared.corpus_id,
-        digests={**_trusted_digests(), "contract": contract.digest, "corpus": prepared.digest},
+        digests=trusted_digests(prepared, contract),
         files=bundle.digests(files),
         runs=plan.runs,
         compute_flops=plan.compute_flops,
@@ -118,6 +119,7 @@ def dispatch(root: Path, plan: Plan, prepared: Prepared, contract: Contract) -> 
     )
     manifest = freeze(inputs)
     work = root / WORK / plan.cycle / plan.stage
+    shutil.rmtree(work, ignore_errors=True)
     archive = bundle.pack(manifest, files, work)
     write_manifest(work / "manifest.json", manifest)
     return Dispatch(plan.cycle, plan.stage, manifest, archive, work)
@@ -132,9 +134,8 @@ def find(root: Path, cycle: str, stage: Stage) -> Dispatch | None:
     return Dispatch(cycle, stage, read_manifest(work / "manifest.json"), archives[0], work)
 
 
-@lru_cache(maxsize=1)
-def _trusted_digests() -> dict[str, str]:
-    """Digests of what is trusted and does not travel: templates, evaluator, locks."""
+def trusted_digests(prepared: Prepared, contract: Contract) -> dict[str, str]:
+    """Digests of what a verdict rests on and what does not travel: templates, evaluator, locks, contract, corpus."""
     return {
         "templates": digest(dict(template_digests())),
         "evaluator": digest(
@@ -143,4 +144,6 @@ def _trusted_digests() -> dict[str, str]:
         "lock": digest(
             {path.name: sha256(path.read_bytes()) for path in sorted((HERE / "requirements").glob("*.lock"))}
         ),
+        "contract": contract.digest,
+        "corpus": prepared.digest,
     }

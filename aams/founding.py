@@ -1,13 +1,13 @@
 """A clean lab from this one: every file of the checked-out commit, and nothing of its history.
 
 Takes a lab in Git and a folder that does not exist. Leaves out the ledger's entries, generations, champions and views
-of this lab, so that the new one starts with its own G000. Never touches the lab it copies from.
+of this lab, so that the new one starts with its own G000. A failure leaves nothing behind. Never touches the lab it
+copies from, and runs nobody's hooks.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
+import shutil
 from pathlib import Path
 
 from aams import git, views
@@ -17,6 +17,11 @@ from safety.archive import HISTORY
 from safety.ledger import CYCLES
 
 KEPT = ".gitkeep"
+COMMIT = (
+    *("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false"),
+    *("-c", "user.name=AAMS", "-c", "user.email=aams@localhost"),
+    *("commit", "--quiet", "--message", "A clean lab"),
+)
 
 
 def found_lab(root: Path, folder: Path) -> int:
@@ -37,16 +42,29 @@ def found_lab(root: Path, folder: Path) -> int:
     if folder.exists():
         raise failure("exists already", advice="name a folder that does not exist", file=str(folder))
     chosen = [name for name in names if not _is_history(name)]
-    for name in chosen:
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        _copy(root, commit, chosen, part)
+        views.write_views(part, ())
+        for step in (("init", "--quiet", "--initial-branch=main"), ("add", "--all"), COMMIT):
+            git.run_git(part, *step)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return len(chosen)
+
+
+def _copy(root: Path, commit: str, names: list[str], folder: Path) -> None:
+    """Write files as the commit holds them, their executable bit included."""
+    executable = git.executable_files(root, commit)
+    for name in names:
         content = git.tracked_bytes(root, commit, name)
         if content is None:
             raise failure("can't be read from the commit", commit, "run git fsck", file=name)
         write_whole(folder / name, content)
-        if os.access(root / name, os.X_OK):
+        if name in executable:
             (folder / name).chmod(0o755)
-    views.write_views(folder, ())
-    _commit(folder)
-    return len(chosen)
 
 
 def _is_history(name: str) -> bool:
@@ -56,15 +74,3 @@ def _is_history(name: str) -> bool:
         return False
     champion = parts[0] == "specs" and parts[-1] in ("HEAD", "champion.yaml")
     return name.startswith((f"{CYCLES}/", f"{HISTORY}/", "docs/data/")) or champion
-
-
-def _commit(folder: Path) -> None:
-    steps = (
-        ["init", "--quiet", "--initial-branch=main"],
-        ["add", "--all"],
-        ["-c", "user.name=AAMS", "-c", "user.email=aams@localhost", "commit", "--quiet", "--message", "A clean lab"],
-    )
-    for step in steps:
-        answer = subprocess.run(["git", *step], cwd=folder, capture_output=True, text=True)
-        if answer.returncode != 0:
-            raise failure("Git can't make the new lab's first commit", answer.stderr.strip()[:200], file=str(folder))

@@ -1,8 +1,8 @@
 """What AAMS asks Git: where the repository is, which commit is checked out, what a commit holds.
 
 Takes paths, gives plain values, or None outside of a repository, without a commit, or without Git. Runs `git` without a
-shell and without the caller's GIT_* variables. Never commits, never moves a branch, never touches the caller's files;
-`worktree` checks a commit out elsewhere.
+shell and without the caller's GIT_* variables. By itself never commits, never moves a branch and never
+touches the caller's files; `worktree` checks a commit out elsewhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from aams.errors import failure
+from aams.errors import AamsError, failure
 
 TIMEOUT_S = 120
 
@@ -45,6 +45,13 @@ def tracked_files(root: Path, commit: str) -> tuple[str, ...] | None:
         return None
     answer = _ask(root, "ls-tree", "-r", "-z", "--full-tree", "--name-only", commit, "--")
     return None if answer is None else tuple(sorted(os.fsdecode(name) for name in answer.split(b"\0") if name))
+
+
+def executable_files(root: Path, commit: str) -> frozenset[str]:
+    """Name those files of a commit that it holds as executable."""
+    answer = _ask(root, "ls-tree", "-r", "-z", "--full-tree", commit, "--") if _is_commit(commit) else None
+    entries = [entry.partition(b"\t") for entry in (answer or b"").split(b"\0")]
+    return frozenset(os.fsdecode(name) for mode, _, name in entries if mode.startswith(b"100755 "))
 
 
 def tracked_bytes(root: Path, commit: str, path: str) -> bytes | None:
@@ -82,6 +89,18 @@ def _is_commit(text: str) -> bool:
 
 
 def _ask(folder: Path, *arguments: str) -> bytes | None:
+    try:
+        return run_git(folder, *arguments)
+    except AamsError:
+        return None
+
+
+def run_git(folder: Path, *arguments: str) -> bytes:
+    """Run one Git command in a folder and give what it printed.
+
+    Raises:
+        AamsError: there is no Git, or it refused, or it took longer than `TIMEOUT_S`.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
@@ -93,6 +112,9 @@ def _ask(folder: Path, *arguments: str) -> bytes | None:
             capture_output=True,
             timeout=TIMEOUT_S,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout if answer.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise failure("Git can't be run", str(error)[:200], "install git", file=str(folder)) from None
+    if answer.returncode != 0:
+        said = answer.stderr.decode("utf-8", "replace").strip()
+        raise failure("Git refused", said[:200] or f"exit status {answer.returncode}", file=str(folder))
+    return answer.stdout

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from aams import bundle, git
-from aams.errors import Problem, ResultError, failure
+from aams.errors import AamsError, Problem, ResultError, failure
 from aams.files import read_bounded
 from aams.lanes import LANES, Report
 from aams.records import Manifest, Spec
@@ -98,19 +98,17 @@ def reproduce(root: Path, domain: str, name: str, report: Report) -> Reproduced:
         if results.results.fingerprint == then["fingerprint"]:
             differing = sorted(name for name in weights if weights[name] != record.trained.weights.get(name))
             return Reproduced(False, False, f"NOT reproduced on an equal machine: {', '.join(differing)} differ")
-        losses = {run.name: run.loss_last for run in results.results.runs}
-        return _compare_losses(losses, {row["run"]: row["loss_last"] for row in then["training"]})
+        losses = {run.name: run.loss_last for run in results.results.runs if run.status == "finished"}
+        recorded = {row["run"]: row["loss_last"] for row in then["training"] if row["status"] == "finished"}
+        return _compare_losses(losses, recorded)
 
 
-def _compare_losses(now: Mapping[str, float | None], then: Mapping[str, float | None]) -> Reproduced:
-    worst = 0.0
-    for name, loss in then.items():
-        again = now.get(name)
-        if loss is None or again is None:
-            if loss is not again:
-                return Reproduced(False, False, f"NOT reproduced: {name} finished once and failed once")
-            continue
-        worst = max(worst, abs(again - loss) / max(abs(loss), 1e-9))
+def _compare_losses(now: Mapping[str, float], then: Mapping[str, float]) -> Reproduced:
+    """Compare the last losses of the runs that finished."""
+    once = ", ".join(sorted(now.keys() ^ then.keys()))
+    if once:
+        return Reproduced(False, False, f"NOT reproduced: finished once and failed once: {once}")
+    worst = max((abs(now[name] - loss) / max(abs(loss), 1e-9) for name, loss in then.items()), default=0.0)
     same = worst <= TOLERANCE
     word = "reproduced" if same else "NOT reproduced"
     return Reproduced(
@@ -121,11 +119,11 @@ def _compare_losses(now: Mapping[str, float | None], then: Mapping[str, float | 
 
 
 def _rebuilt(root: Path, domain: str, record: _Record, work: Path) -> Path:
-    """The bundle, by this checkout's code where that is the same, else by the recorded commit's in a worktree."""
+    """The bundle, by this checkout's code where that still makes it, else by the recorded commit's in a worktree."""
     name = record.generation.name
     try:
         return rebuild(root, domain, name, work)
-    except ResultError:
+    except AamsError:
         if not record.opened.commit:
             raise
     with git.worktree(root, record.opened.commit, work / "worktree") as code:

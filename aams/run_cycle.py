@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from aams import cli
 from aams.commands.outcome import outcome_data, outcome_lines, preview_data, preview_lines
 from aams.commands.output import emit, note
 from aams.commands.progress import training_progress
+from aams.commands.request import add_request_arguments, request_from
 
 TITLES = {"root": "training the baseline", "trial": "training the trials", "attempt": "training the attempt's pairs"}
 
@@ -27,13 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Run one evolution cycle on this machine: mutate, gate, train, recompute, decide, record.",
         parents=[cli.common_parser()],
     )
-    parser.add_argument("--seed", type=int, required=True, help="equal seed and state, equal cycle")
-    parser.add_argument(
-        "--domain", choices=("language", "vision", "hybrid"), default="language", help="default: language"
-    )
-    parser.add_argument("--children", type=int, default=4, metavar="N", help="trials before the screen (default: 4)")
-    parser.add_argument("--planner", default="mutate-champion", help="who proposes children (default: mutate-champion)")
-    parser.add_argument("--spec", type=Path, metavar="FILE", help="try this hand-made child instead of mutants")
+    add_request_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="show what would be tried, and write nothing")
     parser.set_defaults(command=_run)
     return parser
@@ -46,15 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from aams import cycle
-    from aams.errors import failure
-    from evolution.planners import PLANNERS
 
-    if not 1 <= args.children <= 64:
-        raise failure("--children must be from 1 to 64", args.children)
-    if args.planner not in PLANNERS:
-        raise failure("--planner is unknown", args.planner, "one of " + ", ".join(PLANNERS))
-    planner = "by-hand" if args.spec else args.planner
-    request = cycle.Request(args.domain, args.seed, args.children, planner, args.spec)
+    request = request_from(args)
     with cycle.open_lab(args.root) as lab:
         if args.dry_run:
             shown = cycle.preview(lab, request)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from aams.canonical import to_data
+from aams.errors import AamsError
 from aams.files import write_whole
+from aams.strict import read_json
 from safety.events import (
     Attempted,
     Closed,
@@ -28,6 +30,7 @@ from safety.events import (
 )
 from safety.ledger import Recorded, tips
 
+METRICS = "docs/metrics.json"
 SHARD_ROWS = 1000
 NEWEST_ROWS = 200
 BEST_ROWS = 100
@@ -42,15 +45,13 @@ def compile_views(ledger: Sequence[Recorded]) -> dict[str, bytes]:
     rows = experiments(ledger)
     shards = [rows[start : start + SHARD_ROWS] for start in range(0, len(rows), SHARD_ROWS)]
     names = [f"data/experiments-{index:04d}.json" for index in range(len(shards))]
-    views = {
+    return {
         "logs/experiments.jsonl": _lines(rows),
         "logs/evolution_log.jsonl": _lines(evolution_log(ledger)),
         "logs/lineage.csv": _lineage(ledger),
-        "docs/metrics.json": _json(_metrics(ledger, rows, names)),
+        **{f"docs/{name}": _json(shard) for name, shard in zip(names, shards, strict=True)},
+        METRICS: _json(_metrics(ledger, rows, names)),
     }
-    for name, shard in zip(names, shards, strict=True):
-        views[f"docs/{name}"] = _json(shard)
-    return views
 
 
 def write_views(root: Path, ledger: Sequence[Recorded]) -> None:
@@ -59,6 +60,34 @@ def write_views(root: Path, ledger: Sequence[Recorded]) -> None:
         path = root / name
         if not path.exists() or path.read_bytes() != content:
             write_whole(path, content)
+
+
+def acceptable(root: Path, ledger: Sequence[Recorded]) -> dict[str, tuple[bytes | None, ...]]:
+    """What each view file may hold: what the ledger compiles to, or what it did when the views were last written.
+
+    A killed command leaves views that are behind the ledger, some of them perhaps up to date; the next cycle writes
+    them. `metrics.json` is written last and names the tips it was compiled from. None: the file may be absent.
+    """
+    now, then = compile_views(ledger), compile_views(_up_to(_tips_of(root), ledger))
+    return {name: tuple({now.get(name), then.get(name)}) for name in {**now, **then}}
+
+
+def _tips_of(root: Path) -> frozenset[str]:
+    """The entries that the written views end with; none when there are no views that say so."""
+    try:
+        metrics = read_json((root / METRICS).read_bytes(), METRICS)
+        return frozenset(metrics["ledger"]["tips"])
+    except (OSError, AamsError, KeyError, TypeError):
+        return frozenset()
+
+
+def _up_to(wanted: frozenset[str], ledger: Sequence[Recorded]) -> list[Recorded]:
+    """The part of an ordered ledger that these entries follow, themselves included."""
+    included = set(wanted)
+    for entry, digest in reversed(ledger):
+        if digest in included:
+            included.update(entry.follows)
+    return [recorded for recorded in ledger if recorded.digest in included]
 
 
 def experiments(ledger: Sequence[Recorded]) -> list[dict[str, Any]]:
@@ -219,8 +248,8 @@ def _lineage(ledger: Iterable[Recorded]) -> bytes:
 
 def _cell(value: Any) -> str:
     """A CSV cell that no spreadsheet takes for a formula."""
-    text = str(value)
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not isinstance(value, int | float) else text
+    text = str(value).replace("\r", " ")
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t") and not isinstance(value, int | float) else text
 
 
 def _metrics(ledger: Sequence[Recorded], rows: list[dict[str, Any]], shards: list[str]) -> dict[str, Any]:

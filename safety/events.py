@@ -23,6 +23,7 @@ class Opened:
     """A cycle began. `parent` is the champion's generation; "" begins a lineage of `corpus` with a root.
 
     Attributes:
+        request: digest of all that was asked for, so that only the same command goes on with an interrupted cycle.
         commit: the Git commit that was checked out; "" outside of Git.
     """
 
@@ -31,6 +32,7 @@ class Opened:
     trigger: str
     parent: str
     corpus: str
+    request: str
     commit: str
 
 

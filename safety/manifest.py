@@ -34,7 +34,7 @@ def freeze(inputs: Inputs, clock: Callable[[], str] = utc_now, nonce: Callable[[
         AamsError: a run, a file or a digest in the inputs is named in a way that could be read as something else.
     """
     manifest = Manifest(inputs, Envelope(nonce(), clock()))
-    _check(manifest, "manifest")
+    check_manifest(manifest, "manifest")
     return manifest
 
 
@@ -59,8 +59,36 @@ def read_manifest(path: Path) -> Manifest:
     manifest = from_data(Manifest, data, str(path))
     if canonical_json(data) != content:
         raise failure("is not canonical JSON", advice="it was changed after it was frozen", file=str(path))
-    _check(manifest, str(path))
+    check_manifest(manifest, str(path))
     return manifest
+
+
+def check_manifest(manifest: Manifest, source: str) -> None:
+    """Hold every name and digest in a manifest against its allowed form.
+
+    Args:
+        source: where the manifest came from, to show in errors.
+
+    Raises:
+        AamsError: a run, a file or a digest is named in a way that could be read as something else.
+    """
+    inputs = manifest.inputs
+    names = [run.name for run in inputs.runs]
+    badly_named = [
+        name for name in (*names, inputs.cycle, inputs.domain) if not SLUG.fullmatch(name) or name == "results"
+    ]
+    badly_named += [name for name in inputs.files if not _is_inside(name)]
+    digests = (
+        *inputs.files.values(),
+        *inputs.digests.values(),
+        *(run.spec for run in inputs.runs),
+        manifest.envelope.nonce,
+    )
+    badly_named += [value for value in digests if not SHA256.fullmatch(value)]
+    if badly_named:
+        raise failure("a name or digest is not of the allowed form", repr(badly_named[0][:80]), file=source)
+    if len(set(names)) != len(names) or not names:
+        raise failure("runs must have names, each its own", ", ".join(names), file=source)
 
 
 def check_files(manifest: Manifest, root: Path) -> None:
@@ -86,26 +114,6 @@ def check_files(manifest: Manifest, root: Path) -> None:
             )
     if problems:
         raise AamsError(*problems)
-
-
-def _check(manifest: Manifest, source: str) -> None:
-    inputs = manifest.inputs
-    names = [run.name for run in inputs.runs]
-    badly_named = [
-        name for name in (*names, inputs.cycle, inputs.domain) if not SLUG.fullmatch(name) or name == "results"
-    ]
-    badly_named += [name for name in inputs.files if not _is_inside(name)]
-    digests = (
-        *inputs.files.values(),
-        *inputs.digests.values(),
-        *(run.spec for run in inputs.runs),
-        manifest.envelope.nonce,
-    )
-    badly_named += [value for value in digests if not SHA256.fullmatch(value)]
-    if badly_named:
-        raise failure("a name or digest is not of the allowed form", repr(badly_named[0][:80]), file=source)
-    if len(set(names)) != len(names) or not names:
-        raise failure("runs must have names, each its own", ", ".join(names), file=source)
 
 
 def _is_inside(name: str) -> bool:

@@ -64,7 +64,7 @@ class Lineage:
         corpus: id of the corpus the present line is trained on; "" before the first root.
         root: the first champion of the present line.
         best_recall: the highest released recall of its champions.
-        tried: ids of the specs it has trained.
+        tried: ids of the specs it has trained to the end or to a failure; one that a budget stopped is not among them.
         generations: every attempt of the domain, oldest first.
         next_generation: the number the next attempt takes.
     """
@@ -113,7 +113,7 @@ def fold(ledger: Iterable[Recorded]) -> State:
         lineage = lineages.get(entry.domain, Lineage())
         match facts:
             case Trained():
-                trained = frozenset(run.spec for run in facts.runs if run.status == "finished")
+                trained = frozenset(run.spec for run in facts.runs if run.status != "stopped")
                 lineage = replace(lineage, tried=lineage.tried | trained)
             case Attempted():
                 lineage = _attempt(lineage, cycle, entry, facts)

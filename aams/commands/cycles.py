@@ -1,14 +1,14 @@
-"""Commands that move a lab: propose, ingest, reproduce, init."""
+"""Commands that move a lab: propose, ingest, abandon, reproduce, rebuild, init."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aams.commands.output import emit, note
-
-DOMAINS = ("language", "vision", "hybrid")
+from aams.commands.request import DOMAINS, add_request_arguments, request_from
 
 
 def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -16,16 +16,17 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     propose = subparsers.add_parser(
         "propose", parents=[common], help="mutate, gate, freeze and pack a bundle, without training"
     )
-    propose.add_argument("--seed", type=int, required=True, help="equal seed and state, equal bundle")
-    propose.add_argument("--domain", choices=DOMAINS, default="language")
-    propose.add_argument("--children", type=int, default=4, metavar="N")
-    propose.add_argument("--planner", default="mutate-champion")
+    add_request_arguments(propose)
     propose.set_defaults(command=_propose)
 
     ingest = subparsers.add_parser("ingest", parents=[common], help="judge what a lane brought back for the open cycle")
     ingest.add_argument("cycle", help="the cycle's id, as `aams propose` told it")
     ingest.add_argument("results", type=Path, help="the folder with results.json and the weights")
     ingest.set_defaults(command=_ingest)
+
+    abandon = subparsers.add_parser("abandon", parents=[common], help="close an open cycle without a verdict")
+    abandon.add_argument("cycle", help="the cycle's id")
+    abandon.set_defaults(command=_abandon)
 
     reproduce = subparsers.add_parser("reproduce", parents=[common], help="train a generation again and compare")
     reproduce.add_argument("generation", help="e.g. G001")
@@ -48,8 +49,9 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
 def _propose(args: argparse.Namespace) -> int:
     from aams import cycle
 
+    request = replace(request_from(args), trigger=cycle.ELSEWHERE)
     with cycle.open_lab(args.root) as lab:
-        step = cycle.propose(lab, cycle.Request(args.domain, args.seed, args.children, args.planner))
+        step = cycle.propose(lab, request)
         return _tell(args, lab, step)
 
 
@@ -81,6 +83,13 @@ def _ingest(args: argparse.Namespace) -> int:
     with cycle.open_lab(args.root) as lab:
         step = cycle.ingest(lab, cycle.waiting(lab, args.cycle), args.results)
         return _tell(args, lab, step)
+
+
+def _abandon(args: argparse.Namespace) -> int:
+    from aams import cycle
+
+    with cycle.open_lab(args.root) as lab:
+        return _tell(args, lab, cycle.abandon(lab, args.cycle))
 
 
 def _reproduce(args: argparse.Namespace) -> int:

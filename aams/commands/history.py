@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aams.commands.output import emit, table
-
-DOMAINS = ("language", "vision", "hybrid")
+from aams.commands.request import DOMAINS
 
 
 def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -43,7 +42,7 @@ def _log(args: argparse.Namespace) -> int:
     lines += [
         (row["time"], row["domain"], row["generation"] or "-", row["outcome"], _short(row["reason"])) for row in shown
     ]
-    emit(args, {"cycles": shown}, table(lines) if shown else ["No cycles yet: run `make cycle`."])
+    emit(args, {"cycles": shown}, table(lines) if rows else ["No cycles yet: run `make cycle`."])
     return 0
 
 
@@ -60,7 +59,12 @@ def _show(args: argparse.Namespace) -> int:
     report = read_bounded(place / "EVAL.md", 1 << 20).decode("utf-8", "replace")
     metrics = json.loads(read_bounded(place / "metrics.json", 1 << 20))
     files = list_files(place)
-    lines = [report.rstrip(), "", f"Files in {place.relative_to(args.root)}:", *(f"  {name}" for name in files)]
+    lines = [
+        *report.rstrip().split("\n"),
+        "",
+        f"Files in {place.relative_to(args.root)}:",
+        *(f"  {name}" for name in files),
+    ]
     emit(args, {"directory": str(place.relative_to(args.root)), "files": list(files), "metrics": metrics}, lines)
     return 0
 
@@ -119,7 +123,7 @@ def _verify(args: argparse.Namespace) -> int:
 
     report = verify(args.root)
     if not report.broken:
-        report = verify(args.root, views.compile_views(read_ledger(args.root)))
+        report = verify(args.root, views.acceptable(args.root, read_ledger(args.root)))
     if report.broken:
         if args.json:
             emit(args, to_data(report), [])

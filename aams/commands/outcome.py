@@ -10,8 +10,11 @@ from aams.canonical import to_data
 from aams.commands.output import table
 from aams.cycle import Ended, Lab, Preview
 from aams.records import Child, Cost, Criterion
+from compiler import spec
+from compiler.cost import estimate
+from domains import active_interface
 from safety.archive import generation_path
-from safety.events import Proposed, ProposedChild, Screened, Verdict
+from safety.events import Opened, Proposed, ProposedChild, Screened, Verdict
 
 
 def outcome_data(lab: Lab, ended: Ended) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def outcome_lines(lab: Lab, ended: Ended) -> list[str]:
     verdict = next((one for one in facts if isinstance(one, Verdict)), None)
     lines = [""]
     if proposed and screened:
-        lines += _trials(proposed, screened)
+        lines += _trials(proposed, screened, parent_cost(lab, ended))
     if verdict and verdict.criteria:
         lines += ["", *_criteria(verdict)]
     name = f"{ended.domain}/{ended.generation}" if ended.generation else f"cycle {ended.cycle}"
@@ -39,10 +42,20 @@ def _sentence(reason: str) -> str:
     return reason[:1].upper() + reason[1:] + ("" if reason.endswith(".") else ".")
 
 
-def _trials(proposed: Proposed, screened: Screened) -> list[str]:
+def parent_cost(lab: Lab, ended: Ended) -> Cost:
+    """What the parent of a cycle's children costs."""
+    opened = next(one for one in lab.facts(ended.cycle) if isinstance(one, Opened))
+    attempts = lab.lineage(ended.domain).generations
+    directory = next(attempt.directory for attempt in attempts if attempt.name == opened.parent)
+    parent = spec.read(generation_path(lab.root, ended.domain, directory) / "spec.yaml")
+    return estimate(parent.tree, active_interface(ended.domain))
+
+
+def _trials(proposed: Proposed, screened: Screened, parent: Cost) -> list[str]:
     accuracy = {score.spec: score.accuracy for score in screened.scores}
     rows = [("", "validation", "parameters", "FLOPs a step", "change")]
-    rows.append(("control", f"{screened.control:.4f}", "", "", "the champion, retrained"))
+    costs = (f"{parent.parameters:,}", _flops(parent))
+    rows.append(("control", f"{screened.control:.4f}", *costs, "the champion, retrained"))
     for child in proposed.children:
         value = accuracy.get(child.spec)
         mark = "best" if child.spec == screened.best else ""
@@ -114,7 +127,7 @@ def preview_lines(shown: Preview) -> list[str]:
             (child.spec.id[:12], f"{cost.parameters:,}", _flops(cost), f"{child.predicted_effect:+.3f}", _change(child))
         )
     lines = table(rows, right=frozenset({1, 2, 3}))
-    if not shown.children:
+    if shown.is_root:
         lines.append("The first cycle of this domain trains its baseline as G000.")
     for findings in shown.refused.values():
         lines += [f"refused by gate {finding.gate}: {finding.what}; got {finding.got}" for finding in findings]

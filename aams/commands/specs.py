@@ -51,7 +51,7 @@ def _compile(args: argparse.Namespace) -> int:
     if args.output:
         write_whole(args.output, source.encode("ascii"))
         note(f"{args.output}: written")
-    emit(args, {"id": one.id, "source": source}, [] if args.output else [source.rstrip("\n")])
+    emit(args, {"id": one.id, "source": source}, [] if args.output else source.rstrip("\n").split("\n"))
     return 0
 
 
@@ -103,6 +103,6 @@ def _mutate(args: argparse.Namespace) -> int:
     emit(
         args,
         {"id": child.id, "spec": child.tree, "mutation": to_data(mutation)},
-        [] if args.output else [text.rstrip("\n")],
+        [] if args.output else text.rstrip("\n").split("\n"),
     )
     return 0

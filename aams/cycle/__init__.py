@@ -11,6 +11,18 @@ from __future__ import annotations
 
 from aams.cycle.ingestion import ingest, waiting
 from aams.cycle.lab import Ended, Lab, Request, open_lab
-from aams.cycle.proposal import Preview, preview, propose
+from aams.cycle.proposal import ELSEWHERE, Preview, abandon, preview, propose
 
-__all__ = ["Ended", "Lab", "Preview", "Request", "ingest", "open_lab", "preview", "propose", "waiting"]
+__all__ = [
+    "ELSEWHERE",
+    "Ended",
+    "Lab",
+    "Preview",
+    "Request",
+    "abandon",
+    "ingest",
+    "open_lab",
+    "preview",
+    "propose",
+    "waiting",
+]

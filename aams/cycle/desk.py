@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from aams.cycle.lab import CACHE, Lab, specs_of
-from aams.dispatch import Dispatch
+from aams.dispatch import Dispatch, trusted_digests
 from aams.errors import Problem, ResultError
 from aams.files import write_whole
 from aams.records import Arm, Cost, Run, Spec
@@ -45,11 +45,21 @@ class Desk:
 
 
 def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
-    """Gather what a dispatch trained, and render its models with this checkout's templates."""
-    domain = dispatch.manifest.inputs.domain
-    prepared = prepare(domain, cache=lab.root / CACHE)
+    """Gather what a dispatch trained, and render its models with this checkout's templates.
+
+    Raises:
+        ResultError: contract, data, templates or evaluator are not those that were frozen.
+    """
+    inputs = dispatch.manifest.inputs
+    domain = inputs.domain
+    prepared = prepare(domain, inputs.corpus, cache=lab.root / CACHE)
+    now = trusted_digests(prepared, lab.contract)
+    for name in sorted(now.keys() | inputs.digests.keys()):
+        if now.get(name) != inputs.digests.get(name):
+            advice = f"restore it, or close the cycle: aams abandon {dispatch.cycle}"
+            raise ResultError(Problem("changed after the freeze", now.get(name, "nothing"), advice, path=name))
     known = specs_of(lab, dispatch.cycle, domain)
-    wanted = {run.spec for run in dispatch.manifest.inputs.runs}
+    wanted = {run.spec for run in inputs.runs}
     specs = {name: known[name] for name in sorted(wanted)}
     costs = {name: estimate(spec.tree, prepared.interface) for name, spec in specs.items()}
     desk = Desk(
@@ -132,11 +142,19 @@ def finished_runs(desk: Desk, returned: Returned) -> list[Run]:
 
 
 def record_once(desk: Desk, facts: Trained | Screened) -> None:
-    """Record an event unless an interrupted try recorded it already."""
-    stage = getattr(facts, "stage", None)
-    known = desk.lab.facts(desk.dispatch.cycle)
-    if not any(type(one) is type(facts) and getattr(one, "stage", None) == stage for one in known):
-        desk.lab.record(desk.dispatch.cycle, desk.dispatch.manifest.inputs.domain, facts)
+    """Record an event unless an interrupted try recorded it already.
+
+    Raises:
+        ResultError: other weights were recorded for this dispatch: results count once.
+    """
+    for known in desk.lab.facts(desk.dispatch.cycle):
+        if isinstance(known, Trained) and isinstance(facts, Trained) and known.stage == facts.stage:
+            if known.weights != facts.weights:
+                raise ResultError(Problem("other results of this dispatch are on record", advice="bring those"))
+            return
+        if isinstance(known, Screened) and isinstance(facts, Screened):
+            return
+    desk.lab.record(desk.dispatch.cycle, desk.dispatch.manifest.inputs.domain, facts)
 
 
 def recorded(lab: Lab, cycle: str, kind: type[F]) -> F | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aams.cycle.desk import Desk, finished_runs, lay_out, receive, record_once, recorded, scored, set_up
 from aams.cycle.lab import Ended, Lab, text_of
-from aams.cycle.proposal import end, freeze, left_behind
+from aams.cycle.proposal import conclude, end, freeze, left_behind
 from aams.dispatch import Dispatch, Plan, plan_runs
 from aams.errors import Problem, ResultError, failure
 from aams.generation import Attempt, artifacts
@@ -22,7 +22,7 @@ from evaluator.results import Returned
 from evaluator.screen import screen
 from safety import store
 from safety.archive import archive_generation, generation_path
-from safety.events import Attempted, Opened, Proposed, Screened, Verdict
+from safety.events import Attempted, Proposed, Screened, Verdict
 
 PUBLIC_SECRET = b"AAMS local holdout, version 1"
 """What a local arbiter mixes into the holdout's seed: public, so that local cycles are reproducible."""
@@ -38,26 +38,14 @@ def ingest(lab: Lab, dispatch: Dispatch, folder: Path) -> Dispatch | Ended:
         The attempt's dispatch when the trials passed the screen, else how the cycle ended.
 
     Raises:
-        ResultError: what came back is not what the manifest demands; the cycle is closed as abandoned.
+        ResultError: what came back is not what the manifest demands; nothing is recorded, and the cycle stays open.
     """
     verdict = recorded(lab, dispatch.cycle, Verdict)
     if verdict:
-        return end(
-            lab, dispatch.cycle, dispatch.manifest.inputs.domain, verdict.outcome, _because(verdict), verdict.generation
-        )
+        return conclude(lab, dispatch.cycle, dispatch.manifest.inputs.domain, verdict)
     desk = set_up(lab, dispatch)
-    try:
-        returned = receive(desk, folder)
-        return _screen(desk, returned) if dispatch.stage == "trial" else _judge(desk, returned)
-    except ResultError as error:
-        end(
-            lab,
-            dispatch.cycle,
-            dispatch.manifest.inputs.domain,
-            "abandoned",
-            f"results refused: {error.problems[0].what}"[:300],
-        )
-        raise
+    returned = receive(desk, folder)
+    return _screen(desk, returned) if dispatch.stage == "trial" else _judge(desk, returned)
 
 
 def waiting(lab: Lab, cycle: str) -> Dispatch:
@@ -78,10 +66,13 @@ def _screen(desk: Desk, returned: Returned) -> Dispatch | Ended:
     """Step 10 for trials: rank them on validation; the best one may become an attempt."""
     lab, inputs = desk.lab, desk.dispatch.manifest.inputs
     splits = lay_out(desk, {"validation": desk.prepared.arrays["validation"]})
-    accuracy = {
-        run.name: scored(desk, returned, run, splits).splits["validation"].accuracy
-        for run in finished_runs(desk, returned)
-    }
+    accuracy = {}
+    for run in finished_runs(desk, returned):
+        try:
+            accuracy[run.name] = scored(desk, returned, run, splits).splits["validation"].accuracy
+        except ResultError:
+            if run.arm == "control":
+                raise
     controls = [accuracy[run.name] for run in inputs.runs if run.arm == "control" and run.name in accuracy]
     if not controls:
         raise ResultError(Problem("no control run finished, so nothing can be compared"))
@@ -95,8 +86,7 @@ def _screen(desk: Desk, returned: Returned) -> Dispatch | Ended:
     child = desk.specs[attempted.spec]
     parent = next(desk.specs[run.spec] for run in inputs.runs if run.arm == "control")
     pairs = lab.contract.promotion.pairs
-    seed = _seed(desk)
-    runs = plan_runs("attempt", parent, [child], desk.costs, inputs.compute_flops, seed, pairs)
+    runs = plan_runs("attempt", parent, [child], desk.costs, inputs.compute_flops, inputs.cycle, pairs)
     plan = Plan(
         inputs.cycle,
         "attempt",
@@ -152,7 +142,7 @@ def _judge(desk: Desk, returned: Returned) -> Ended:
         head_after=attempted.generation if decision.outcome == "accepted" else before,
     )
     lab.record(inputs.cycle, inputs.domain, verdict)
-    return end(lab, inputs.cycle, inputs.domain, decision.outcome, _because(verdict), attempted.generation)
+    return conclude(lab, inputs.cycle, inputs.domain, verdict)
 
 
 def _decide(desk: Desk, returned: Returned, own: list[Run], finished: set[str]) -> tuple[Evidence | None, Decision]:
@@ -163,7 +153,10 @@ def _decide(desk: Desk, returned: Returned, own: list[Run], finished: set[str]) 
         return None, arbiter.refuse(*(f"Run {run.name} {run.status}: {run.reason}." for run in broken))
     lineage = desk.lab.lineage(inputs.domain)
     is_root = desk.dispatch.stage == "root"
-    scores = _holdout_scores(desk, returned)
+    try:
+        scores = _holdout_scores(desk, returned)
+    except ResultError as error:
+        return None, arbiter.refuse(f"It could not be scored: {error.problems[0]}")
     evidence = gather_evidence(
         [one for one in scores if one.run.arm != "control"],
         [one for one in scores if one.run.arm == "control"],
@@ -238,10 +231,6 @@ def _dossier(
     )
 
 
-def _seed(desk: Desk) -> int:
-    return next(facts.seed for facts in desk.lab.facts(desk.dispatch.cycle) if isinstance(facts, Opened))
-
-
 def _screen_reason(screened: Screened) -> str:
     best = screened.scores[0].accuracy if screened.best else None
     if best is None:
@@ -250,10 +239,3 @@ def _screen_reason(screened: Screened) -> str:
         f"the best of {len(screened.scores)} children scored {best:.4f} on validation, the control "
         f"{screened.control:.4f}; it needed {screened.margin:g} more than the control"
     )
-
-
-def _because(verdict: Verdict) -> str:
-    """What decided, in one line: every criterion that failed, or else the first that held."""
-    judged = zip(verdict.criteria, verdict.reasons, strict=False)
-    failed = [reason for criterion, reason in judged if not criterion.passed]
-    return "; ".join(failed or verdict.reasons[:1])

@@ -79,13 +79,21 @@ class Lab:
         return [facts_of(entry) for entry, _ in self.recorded if entry.cycle == cycle]
 
     def settle(self) -> None:
-        """Bring HEAD, champions and views to what the ledger says."""
-        head.heal(self.root, self.state())
+        """Bring HEAD, champions, archive and views to what the ledger says."""
+        state = self.state()
+        head.heal(self.root, state)
+        for domain, lineage in state.lineages.items():
+            for attempt in lineage.generations:
+                if attempt.status == "abandoned":  # archived by a killed command, and never judged
+                    shutil.rmtree(generation_path(self.root, domain, attempt.directory), ignore_errors=True)
         views.write_views(self.root, self.recorded)
 
-    def clean(self, cycle: str) -> None:
-        """Remove a closed cycle's working files; weights that matter are in the store."""
-        shutil.rmtree(self.root / WORK / cycle, ignore_errors=True)
+    def clean(self) -> None:
+        """Remove the working files of cycles that are closed; weights that matter are in the store."""
+        still_open = self.state().open_cycles
+        for place in (self.root / WORK).glob("*"):
+            if place.name not in still_open:
+                shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager
@@ -105,6 +113,7 @@ def open_lab(root: Path) -> Iterator[Lab]:
     with exclusive(root / LOCK, "cycle"), Worker(root) as worker:
         lab = Lab(root, load_contract(root / CONTRACT_PATH), worker, list(read_ledger(root)))
         lab.settle()
+        lab.clean()
         yield lab
 
 

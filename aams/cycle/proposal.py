@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 from aams import dispatch as dispatching
@@ -13,26 +12,28 @@ from aams.canonical import digest
 from aams.cycle.lab import CACHE, Ended, Lab, Request, baseline, champion_spec, champion_text, for_champion
 from aams.dispatch import Dispatch, Plan, plan_runs
 from aams.errors import failure
-from aams.files import write_whole
-from aams.records import Child, Cost, Finding, Mutation, Spec, Stage
-from aams.strict import path_text
+from aams.files import read_bounded, write_whole
+from aams.lanes.local import PARALLEL_RUNS
+from aams.records import Child, Cost, Finding, Mutation, Run, Spec, Stage
+from aams.strict import MAX_YAML_BYTES, path_text
 from compiler import spec as specs
 from compiler.cost import estimate
 from compiler.edit import edit
 from compiler.render import render
 from compiler.smoke import smoke
-from domains import DOMAINS, prepare
+from domains import DOMAINS, find_corpus, prepare
 from domains.base import Prepared
 from evolution.diff import diff
 from evolution.planners import PLANNERS
 from evolution.planners.base import Observation
-from safety.events import Closed, Ending, Frozen, Opened, Proposed, ProposedChild, Refusal
+from safety.events import Closed, Ending, Frozen, Opened, Proposed, ProposedChild, Refusal, Verdict
 from safety.gates import check_gates
 from safety.gates.base import Proposal
 from safety.manifest import manifest_digest
 from safety.state import Cycle, Lineage
 
-PARALLEL_RUNS = 2
+ELSEWHERE = "propose"
+"""Trigger of a cycle whose bundle is trained by somebody else than the command that opened it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,16 @@ class Preview:
     children: tuple[Child, ...]
     refused: Mapping[str, tuple[Finding, ...]]
     costs: Mapping[str, Cost]
+    is_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HandMade:
+    """A person's spec, read once: what was checked is what is recorded."""
+
+    name: str
+    text: str
+    spec: Spec
 
 
 def propose(lab: Lab, request: Request) -> Dispatch | Ended:
@@ -53,7 +64,8 @@ def propose(lab: Lab, request: Request) -> Dispatch | Ended:
         how the cycle ended, when there was nothing to try.
     """
     # 1 observe, 2 eligible?
-    resumed = _resume(lab, request)
+    hand_made = _read_hand_made(request)
+    resumed = _resume(lab, request, hand_made)
     if resumed:
         return resumed
     domain = DOMAINS[request.domain]
@@ -61,38 +73,34 @@ def propose(lab: Lab, request: Request) -> Dispatch | Ended:
     lineage = lab.lineage(request.domain)
     root = begins_lineage(lineage, prepared)
     parent = baseline(request.domain) if root else champion_spec(lab, request.domain)
-    generation = "" if root or lineage.champion is None else lineage.champion.generation
+    champion = None if root else lineage.champion
     stage: Stage = "root" if root else "trial"
+    cycle = _name(lab, request, parent, hand_made)
 
     # 3 mutate, 4 estimate and gate, 5 compile and try
-    chosen = Preview(parent, (), {}, {parent.id: estimate(parent.tree, prepared.interface)})
-    if not root:
-        chosen = _choose(lab, request, lineage, parent, prepared)
-    cycle = _name(lab, request, parent)
-    commit = git.head_commit(lab.root) or ""
-    lab.record(
-        cycle,
-        request.domain,
-        Opened(request.seed, request.planner, request.trigger, generation, prepared.corpus_id, commit),
+    chosen = _choose(lab, request, lineage, parent, prepared, hand_made)
+    children = [child.spec for child in chosen.children]
+    pairs = lab.contract.promotion.pairs
+    runs = plan_runs(stage, parent, children, chosen.costs, domain.COMPUTE_FLOPS, cycle, pairs)
+    _check_whole(lab, chosen, _proposal(lineage, parent, children, chosen.costs, prepared, runs))
+    opened = Opened(
+        seed=request.seed,
+        planner=request.planner,
+        trigger=request.trigger,
+        parent=champion.generation if champion else "",
+        corpus=prepared.corpus_id,
+        request=_request_digest(request, hand_made),
+        commit=git.head_commit(lab.root) or "",
     )
+    lab.record(cycle, request.domain, opened)
     if not root:
-        lab.record(cycle, request.domain, _proposed(lab, request, chosen))
-        if not chosen.children:
-            return end(
-                lab,
-                cycle,
-                request.domain,
-                "nothing-to-try",
-                "the planner found no child that is new and passes the gates",
-            )
+        lab.record(cycle, request.domain, _proposed(lab, chosen, hand_made))
+        if not children:
+            return end(lab, cycle, request.domain, "nothing-to-try", _why_nothing(chosen))
 
     # 6 freeze, 7 bundle
-    children = [child.spec for child in chosen.children]
-    runs = plan_runs(
-        stage, parent, children, chosen.costs, domain.COMPUTE_FLOPS, request.seed, lab.contract.promotion.pairs
-    )
-    weights = lineage.champion.weights if generation and lineage.champion else ""
-    plan = Plan(cycle, stage, request.domain, generation, weights, (parent, *children), runs, domain.COMPUTE_FLOPS)
+    weights = champion.weights if champion else ""
+    plan = Plan(cycle, stage, request.domain, opened.parent, weights, (parent, *children), runs, domain.COMPUTE_FLOPS)
     return freeze(lab, plan, prepared)
 
 
@@ -107,13 +115,12 @@ def freeze(lab: Lab, plan: Plan, prepared: Prepared) -> Dispatch:
 
 
 def preview(lab: Lab, request: Request) -> Preview:
-    """Steps 1 to 5 without a trace: what `propose` would try."""
+    """Steps 1 to 5 without an entry: what `propose` would try."""
     prepared = prepare(request.domain, cache=lab.root / CACHE)
     lineage = lab.lineage(request.domain)
-    if begins_lineage(lineage, prepared):
-        root = baseline(request.domain)
-        return Preview(root, (), {}, {root.id: estimate(root.tree, prepared.interface)})
-    return _choose(lab, request, lineage, champion_spec(lab, request.domain), prepared)
+    root = begins_lineage(lineage, prepared)
+    parent = baseline(request.domain) if root else champion_spec(lab, request.domain)
+    return _choose(lab, request, lineage, parent, prepared, _read_hand_made(request))
 
 
 def begins_lineage(lineage: Lineage, prepared: Prepared) -> bool:
@@ -125,33 +132,59 @@ def end(lab: Lab, cycle: str, domain: str, outcome: Ending, reason: str, generat
     """Close a cycle and tidy up after it."""
     lab.record(cycle, domain, Closed(outcome, reason))
     lab.settle()
-    lab.clean(cycle)
+    lab.clean()
     is_root = any(isinstance(facts, Opened) and not facts.parent for facts in lab.facts(cycle))
     return Ended(cycle, domain, outcome, reason, generation, is_root)
 
 
-def _name(lab: Lab, request: Request, parent: Spec) -> str:
+def conclude(lab: Lab, cycle: str, domain: str, verdict: Verdict) -> Ended:
+    """Close a cycle that has its verdict; the reason is every criterion that failed, or the first that held."""
+    judged = zip(verdict.criteria, verdict.reasons, strict=False)
+    failed = [reason for criterion, reason in judged if not criterion.passed]
+    return end(lab, cycle, domain, verdict.outcome, "; ".join(failed or verdict.reasons[:1]), verdict.generation)
+
+
+def abandon(lab: Lab, cycle: str) -> Ended:
+    """Close an open cycle without a verdict; one that has its verdict is concluded.
+
+    Raises:
+        AamsError: there is no such open cycle.
+    """
+    found = lab.state().open_cycles.get(cycle)
+    if found is None:
+        raise failure("no such open cycle", cycle, "`aams log` lists the cycles")
+    verdict = next((facts for facts in lab.facts(cycle) if isinstance(facts, Verdict)), None)
+    if verdict:
+        return conclude(lab, cycle, found.domain, verdict)
+    return end(lab, cycle, found.domain, "abandoned", "it was not brought to its end", found.generation)
+
+
+def _name(lab: Lab, request: Request, parent: Spec, hand_made: HandMade | None) -> str:
     """A cycle's id: the same for the same request in the same state."""
     earlier = sum(entry.event == "opened" and entry.domain == request.domain for entry, _ in lab.recorded)
-    spec = specs.read(request.spec).id if request.spec else ""
-    basis = {
-        "domain": request.domain,
-        "seed": request.seed,
-        "parent": parent.id,
-        "planner": request.planner,
-        "spec": spec,
-        "number": earlier,
-    }
+    basis = {"request": _request_digest(request, hand_made), "parent": parent.id, "number": earlier}
     return f"{request.domain}-{digest(basis)[:12]}"
 
 
-def _resume(lab: Lab, request: Request) -> Dispatch | None:
-    """Go on with what was interrupted, or close it: an open cycle of another request, or one whose files are gone."""
+def _request_digest(request: Request, hand_made: HandMade | None) -> str:
+    spec = hand_made.text if hand_made else ""
+    return digest([request.domain, request.seed, request.children, request.planner, spec])
+
+
+def _resume(lab: Lab, request: Request, hand_made: HandMade | None) -> Dispatch | None:
+    """Go on with what the same command left open; close what another command of this machine left open.
+
+    Raises:
+        AamsError: a cycle of this domain waits for results from elsewhere.
+    """
     for cycle in [cycle for cycle in lab.state().open_cycles.values() if cycle.domain == request.domain]:
         found = left_behind(lab, cycle)
-        if found and (cycle.opened.seed, cycle.opened.planner) == (request.seed, request.planner):
+        if found and cycle.opened.request == _request_digest(request, hand_made):
             return found
-        end(lab, cycle.id, cycle.domain, cycle.verdict or "abandoned", "it was interrupted", cycle.generation)
+        if cycle.opened.trigger == ELSEWHERE:
+            advice = f"bring them with `aams ingest {cycle.id} FOLDER`, or close it with `aams abandon {cycle.id}`"
+            raise failure("a cycle of this domain waits for its results", cycle.id, advice)
+        abandon(lab, cycle.id)
     return None
 
 
@@ -169,77 +202,107 @@ def left_behind(lab: Lab, cycle: Cycle) -> Dispatch | None:
     return None
 
 
-def _choose(lab: Lab, request: Request, lineage: Lineage, parent: Spec, prepared: Prepared) -> Preview:
-    """Ask the planner, and let cost model, gates and smoke test judge every child it draws."""
+def _choose(
+    lab: Lab, request: Request, lineage: Lineage, parent: Spec, prepared: Prepared, hand_made: HandMade | None
+) -> Preview:
+    """Ask the planner, and let cost model, gates and smoke test judge every child; a root has none."""
     costs = {parent.id: estimate(parent.tree, prepared.interface)}
     refused: dict[str, tuple[Finding, ...]] = {}
 
     def admit(child: Spec) -> bool:
         costs[child.id] = estimate(child.tree, prepared.interface)
-        findings = _findings(lab, request, lineage, parent, child, costs, prepared)
+        pairs, compute = lab.contract.promotion.pairs, DOMAINS[request.domain].COMPUTE_FLOPS
+        runs = plan_runs("attempt", parent, [child], costs, compute, "", pairs)
+        findings = check_gates(_proposal(lineage, parent, [child], costs, prepared, runs), lab.contract)
+        findings = findings or _try(lab, child, costs[child.id], prepared)
         if findings:
             refused[child.id] = findings
         return not findings
 
-    if request.spec:
-        children: tuple[Child, ...] = (_hand_made(request.spec, parent),)
-        if not admit(children[0].spec):
-            found = refused[children[0].spec.id][0]
-            raise failure(f"gate {found.gate}: {found.what}", found.got, found.advice, file=str(request.spec))
-    else:
-        observation = Observation(parent, lineage.tried)
-        rng = Random(digest({"domain": request.domain, "seed": request.seed, "parent": parent.id}))
-        children = PLANNERS[request.planner].ask(observation, request.children, rng, admit)
+    if begins_lineage(lineage, prepared):
+        return Preview(parent, (), {}, costs, is_root=True)
+    if hand_made:
+        child = _child_by_hand(hand_made, parent)
+        return Preview(parent, (child,) if admit(child.spec) else (), refused, costs)
+    observation = Observation(parent, lineage.tried)
+    rng = Random(digest({"domain": request.domain, "seed": request.seed, "parent": parent.id}))
+    children = PLANNERS[request.planner].ask(observation, request.children, rng, admit)
     return Preview(parent, children, refused, costs)
 
 
-def _hand_made(file: Path, parent: Spec) -> Child:
-    one = specs.read(file)
-    if one.domain != parent.domain:
-        raise failure(f"is a {one.domain} spec", advice=f"run it with --domain {one.domain}", file=str(file))
-    changes = tuple(
-        Mutation("by-hand", path_text(change.path), change.before, change.after, "written by a person", 0.0)
-        for change in diff(parent.tree, one.tree)
-    )
-    return Child(one, parent.id, "by-hand", changes, f"written by hand: {file.name}", 0.0)
-
-
-def _findings(
-    lab: Lab,
-    request: Request,
+def _proposal(
     lineage: Lineage,
     parent: Spec,
-    child: Spec,
+    children: Sequence[Spec],
     costs: Mapping[str, Cost],
     prepared: Prepared,
-) -> tuple[Finding, ...]:
-    compute = DOMAINS[request.domain].COMPUTE_FLOPS
-    head = lineage.champion.spec if lineage.champion else ""
-    proposal = Proposal(
-        domain=request.domain,
+    runs: tuple[Run, ...],
+) -> Proposal:
+    """What the gates are shown; a root follows no champion, none of this corpus at least."""
+    champion = None if begins_lineage(lineage, prepared) else lineage.champion
+    return Proposal(
+        domain=parent.domain,
         corpus=prepared.corpus_id,
-        active_corpus=prepared.corpus_id,
-        parent=parent.id,
-        head=head,
+        active_corpus=find_corpus(parent.domain).id,
+        parent=parent.id if champion else "",
+        head=champion.spec if champion else "",
         tried=lineage.tried,
-        children=(child.id,),
+        children=tuple(child.id for child in children),
         costs=costs,
-        runs=plan_runs("attempt", parent, [child], costs, compute, request.seed, lab.contract.promotion.pairs),
+        runs=runs,
+        compute_flops=DOMAINS[parent.domain].COMPUTE_FLOPS,
         parallel_count=PARALLEL_RUNS,
     )
-    findings = check_gates(proposal, lab.contract)
+
+
+def _check_whole(lab: Lab, chosen: Preview, proposal: Proposal) -> None:
+    """Hold a root, or all children together, against the gates: each passed them alone, the bundle may not.
+
+    Raises:
+        AamsError: a gate refuses the bundle.
+    """
+    findings = check_gates(proposal, lab.contract) if chosen.is_root or chosen.children else ()
     if findings:
-        return findings
+        found = findings[0]
+        raise failure(f"gate {found.gate}: {found.what}", found.got, found.advice, path=found.subject)
+
+
+def _try(lab: Lab, child: Spec, cost: Cost, prepared: Prepared) -> tuple[Finding, ...]:
     place = lab.root / CACHE / "smoke.py"
     write_whole(place, render(child, prepared.interface).encode("ascii"))
-    return smoke(lab.worker.ask, place, child, prepared.interface, costs[child.id])
+    return smoke(lab.worker.ask, place, child, prepared.interface, cost)
 
 
-def _proposed(lab: Lab, request: Request, chosen: Preview) -> Proposed:
+def _why_nothing(chosen: Preview) -> str:
+    findings = [finding for found in chosen.refused.values() for finding in found]
+    if not findings:
+        return "the planner found no child that is new"
+    return f"no child passed the gates; the first refusal is by {findings[0].gate}: {findings[0].what}"
+
+
+def _read_hand_made(request: Request) -> HandMade | None:
+    if request.spec is None:
+        return None
+    content = read_bounded(request.spec, MAX_YAML_BYTES)
+    one = specs.parse(content, str(request.spec))
+    if one.domain != request.domain:
+        raise failure(f"is a {one.domain} spec", advice=f"run it with --domain {one.domain}", file=str(request.spec))
+    return HandMade(request.spec.name, content.decode("utf-8"), one)
+
+
+def _child_by_hand(hand_made: HandMade, parent: Spec) -> Child:
+    changes = tuple(
+        Mutation("by-hand", path_text(change.path), change.before, change.after, "written by a person", 0.0)
+        for change in diff(parent.tree, hand_made.spec.tree)
+    )
+    return Child(hand_made.spec, parent.id, "by-hand", changes, f"written by hand: {hand_made.name}", 0.0)
+
+
+def _proposed(lab: Lab, chosen: Preview, hand_made: HandMade | None) -> Proposed:
     children = [
         ProposedChild(
             spec=child.spec.id,
-            text=_text(lab, request, child.spec),
+            text=_text(lab, child.spec, hand_made),
             mutations=child.mutations,
             rationale=child.rationale,
             predicted_effect=child.predicted_effect,
@@ -250,8 +313,8 @@ def _proposed(lab: Lab, request: Request, chosen: Preview) -> Proposed:
     return Proposed(tuple(children), tuple(Refusal(spec, findings) for spec, findings in chosen.refused.items()))
 
 
-def _text(lab: Lab, request: Request, child: Spec) -> str:
+def _text(lab: Lab, child: Spec, hand_made: HandMade | None) -> str:
     """A child as YAML: the person's own file, or the champion's with only the changed lines changed."""
-    if request.spec:
-        return for_champion(request.spec.read_text(encoding="utf-8"), child.domain)
+    if hand_made:
+        return for_champion(hand_made.text, child.domain)
     return edit(champion_text(lab, child.domain), child.tree)

@@ -19,6 +19,8 @@ from aams.lanes.base import Report, Returned
 
 NAME = "local"
 GRACE_S = 20.0
+PARALLEL_RUNS = 2
+"""Runs at a time, on every machine: more would compete for its memory, and spoil the measured times."""
 
 
 def train(archive: Path, work: Path, report: Report) -> Returned:
@@ -34,6 +36,7 @@ def train(archive: Path, work: Path, report: Report) -> Returned:
     out.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "trainer", str(bundle), str(out)]
     argv += ["--manifest-digest", digest(to_data(manifest.inputs)), "--isolation", confine.isolation()]
+    argv += ["--workers", str(PARALLEL_RUNS)]
     limits = confine.Limits(file_bytes=manifest.inputs.budget.disk_bytes, cpu_s=2 * manifest.inputs.budget.wall_s)
     argv, environment, isolation = confine.command(argv, writable=out, limits=limits, python_path=[bundle])
     with (work / "trainer.log").open("wb") as log:
@@ -44,6 +47,9 @@ def train(archive: Path, work: Path, report: Report) -> Returned:
         except BaseException:
             confine.stop(process, GRACE_S)
             raise
+        finally:
+            if process.stdout:
+                process.stdout.close()
     if status != 0:
         raise LaneError(
             Problem(

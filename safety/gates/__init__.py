@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from aams.records import Finding
 from safety.contract import Contract
-from safety.gates import budget, data, lineage
+from safety.gates import budget, data, fairness, lineage
 from safety.gates.base import Gate, Proposal
 
 GATES: dict[str, Gate] = {
     budget.ID: budget,
     data.ID: data,
+    fairness.ID: fairness,
     lineage.ID: lineage,
 }
 

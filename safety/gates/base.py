@@ -23,6 +23,7 @@ class Proposal:
         children: ids of the proposed specs.
         costs: what each spec of `runs` costs, by id.
         runs: the planned trainings, at most `parallel_count` of them at once.
+        compute_flops: training FLOPs that each run should take.
     """
 
     domain: str
@@ -34,6 +35,7 @@ class Proposal:
     children: tuple[str, ...]
     costs: Mapping[str, Cost]
     runs: tuple[Run, ...]
+    compute_flops: int
     parallel_count: int = 1
 
 

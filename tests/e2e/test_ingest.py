@@ -20,6 +20,7 @@ def trained(lab_with_root, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("trained")
     lab = lab_with_root.copy(folder / "lab")
+    lab.contract(screen_margin="0.9")
     told = json.loads(lab.aams("propose", "--seed", "61", "--children", "2", "--json"))
     bundle, out = folder / "bundle", folder / "out"
     with zipfile.ZipFile(told["bundle"]) as archive:
@@ -105,20 +106,33 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_forged_results_are_refused_by_name_and_nothing_is_promoted(waiting, forgery):
+def test_forged_results_are_refused_by_name_and_the_cycle_waits_for_honest_ones(waiting, forgery):
     lab, cycle, results = waiting
+    entries = sorted(lab.path.glob("logs/cycles/*/*"))
     FORGERIES[forgery](results)
     complaint = lab.aams("ingest", cycle, str(results), status=1)
     assert complaint.startswith("error: ")
+    assert sorted(lab.path.glob("logs/cycles/*/*")) == entries
     assert lab.head() == "G000"
     lab.verify()
 
 
-def test_honest_results_are_accepted_once(waiting):
+def test_honest_results_are_ingested_once(waiting):
     lab, cycle, results = waiting
-    lab.contract(screen_margin="0.9")
     told = json.loads(lab.aams("ingest", cycle, str(results), "--json"))
     assert told["outcome"] == "screened-out"
     complaint = lab.aams("ingest", cycle, str(results), status=1)
     assert "no such open cycle" in complaint
+    lab.verify()
+
+
+@pytest.mark.parametrize("what", ["contract", "templates", "evaluator"])
+def test_what_changed_after_the_freeze_is_named(waiting, what):
+    lab, cycle, results = waiting
+    if what == "contract":
+        lab.contract(screen_margin="0.8")
+    else:
+        path = lab.path / ("compiler/ops/mlp.py.j2" if what == "templates" else "evaluator/screen.py")
+        path.write_text(path.read_text() + ("{# #}" if what == "templates" else "\n"))
+    assert f"{what}: changed after the freeze" in lab.aams("ingest", cycle, str(results), status=1)
     lab.verify()

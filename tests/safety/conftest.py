@@ -64,7 +64,7 @@ class Lab:
 
     def open(self, cycle: str, parent: str) -> None:
         self.minute += 1
-        self.record(cycle, Opened(7, "mutate-champion", "person", parent, "corpus-a", ""))
+        self.record(cycle, Opened(7, "mutate-champion", "person", parent, "corpus-a", "", ""))
 
     def train(self, cycle: str, stage: Literal["root", "trial", "attempt"], *specs: str) -> None:
         runs = tuple(

@@ -26,6 +26,7 @@ PASSING = Proposal(
     children=(CHILD,),
     costs={PARENT: COST, CHILD: COST},
     runs=(Run("control-0", "control", 0, PARENT, 1, 2000), Run("child-0", "child", 0, CHILD, 2, 2000)),
+    compute_flops=2000 * 300,
     parallel_count=2,
 )
 
@@ -46,6 +47,10 @@ FAILING: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"corpus": "the-whole-internet", "active_corpus": "the-whole-internet"}, "does not allow this corpus"),
         ({"domain": "speech"}, "does not allow this corpus; got allowed in speech: none"),
         ({"active_corpus": "another"}, "is not the active one of the domain; got active is another"),
+    ],
+    "fairness": [
+        ({"runs": (replace(PASSING.runs[0], steps=1899),)}, "whole training steps can't take this compute"),
+        ({"compute_flops": 100, "runs": PASSING.runs[:1]}, "got 600,000 of 100 FLOPs in 2000 steps"),
     ],
     "lineage": [
         ({"head": CHILD, "children": ()}, "the parent is not the champion"),
@@ -87,7 +92,7 @@ def test_runs_one_after_the_other_need_the_memory_of_the_largest() -> None:
 def test_a_declaration_too_large_for_any_machine_is_refused_in_plain_numbers() -> None:
     costs = {PARENT: COST, CHILD: Cost(*[10**30] * 8)}
     findings = check_gates(replace(PASSING, costs=costs), CONTRACT)
-    assert [finding.gate for finding in findings] == ["budget"] * 3
+    assert [finding.gate for finding in findings] == ["budget"] * 3 + ["fairness"]
 
 
 @pytest.mark.parametrize("name", GATES)

@@ -69,14 +69,14 @@ def test_an_entry_is_never_overwritten(lab: Any) -> None:
 
 
 def test_a_clock_that_went_backwards_moves_no_entry_back(lab: Any) -> None:
-    opened = Opened(7, "mutate-champion", "person", "G002", "corpus-a", "")
+    opened = Opened(7, "mutate-champion", "person", "G002", "corpus-a", "", "")
     entry = next_entry(lab.ledger, "fourth", opened, "language", "c" * 64, "2020-01-01T00:00:00Z")
     assert entry.time == lab.ledger[-1].entry.time
 
 
 def test_two_cycles_side_by_side_merge_and_order_alike_everywhere(lab: Any, tmp_path: Path) -> None:
     base = lab.ledger
-    opened = Opened(7, "mutate-champion", "person", "G002", "corpus-a", "")
+    opened = Opened(7, "mutate-champion", "person", "G002", "corpus-a", "", "")
     for name, minute in (("left", 50), ("right", 51)):
         first = append(lab.root, next_entry(base, name, opened, "language", "c" * 64, f"2026-11-21T01:{minute}:00Z"))
         closed = Closed("nothing-to-try", "")
@@ -216,7 +216,7 @@ def test_a_link_in_the_ledger_is_refused(lab: Any) -> None:
 
 
 def test_time_never_goes_backwards(lab: Any) -> None:
-    opened = Opened(7, "mutate-champion", "person", "G002", "corpus-a", "")
+    opened = Opened(7, "mutate-champion", "person", "G002", "corpus-a", "", "")
     entry = next_entry(lab.ledger, "fourth", opened, "language", "c" * 64, "2026-11-21T02:00:00Z")
     append(lab.root, replace(entry, time="2026-11-21T00:00:00Z"))
     with pytest.raises(LedgerError, match=r"fourth/01-opened.json: time goes backwards"):

@@ -89,7 +89,10 @@ def test_equal_ledgers_fold_to_equal_states(lab: Any) -> None:
     ("facts", "complaint"),
     [
         (Proposed((), ()), "is out of turn; got proposed after attempted"),
-        (Opened(7, "mutate-champion", "person", "G002", "corpus-a", ""), "is out of turn; got opened after attempted"),
+        (
+            Opened(7, "mutate-champion", "person", "G002", "corpus-a", "", ""),
+            "is out of turn; got opened after attempted",
+        ),
         (Attempted("G004", "a" * 64), "is out of turn; got attempted after attempted"),
         (Closed("accepted", ""), "closes otherwise than its verdict; got accepted; the verdict is missing"),
     ],

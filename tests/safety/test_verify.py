@@ -70,8 +70,8 @@ def test_rotten_weights_in_the_store_are_named(lab: Any) -> None:
 
 def test_views_are_compared_byte_for_byte(lab: Any) -> None:
     (lab.root / "logs/lineage.csv").write_bytes(b"a,b\n")
-    assert verify(lab.root, {"logs/lineage.csv": b"a,b\n"}).view_count == 1
-    broken = verify(lab.root, {"logs/lineage.csv": b"a,c\n"}).broken
+    assert verify(lab.root, {"logs/lineage.csv": (b"a,b\n",)}).view_count == 1
+    broken = verify(lab.root, {"logs/lineage.csv": (b"a,c\n",)}).broken
     assert broken is not None
     assert broken.file.endswith("logs/lineage.csv")
 
@@ -89,7 +89,7 @@ def test_a_crash_between_verdict_and_head_is_healed(lab: Any) -> None:
     lab.start("fourth", "more")
     lab.train("fourth", "attempt", "more")
     lab.record("fourth", lab.verdict("G003", "more", "accepted", 0.9))
-    assert "HEAD: does not name the champion, G003" in str(verify(lab.root).broken)
+    assert verify(lab.root).broken is None, "HEAD may be behind a verdict as long as its cycle is open"
     assert heal(lab.root, lab.state) == ("specs/language/champion.yaml", "specs/language/HEAD")
     assert verify(lab.root).broken is None
     champion = lab.state.lineages["language"].champion
