@@ -122,5 +122,8 @@ def test_a_worker_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_can_not_start_says_why(tmp_path: Path) -> None:
-    with Worker(tmp_path) as worker, pytest.raises(LaneError, match="trainer"):
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer" / "__init__.py").touch()
+    (tmp_path / "trainer" / "evaluate.py").write_text("raise ImportError('half a trainer')\n")
+    with Worker(tmp_path) as worker, pytest.raises(LaneError, match="half a trainer"):
         worker.ask({"job": "table"})
