@@ -70,7 +70,7 @@ function show(metrics) {
   at("champions").replaceChildren(...(cards.length ? cards : [element("p", "None yet: run `make cycle`.", "other")]));
   table(at("attempts"), [
     ["generation", (row) => row.domain + "/" + row.generation],
-    ["time (UTC)", (row) => day(row.time)],
+    ["time (UTC)", (row) => day(row.time), "time"],
     ["change", changes, "words"],
     ["generalize", (row) => percent(row.scores && row.scores.generalize), "number"],
     ["control", (row) => percent(row.control_scores && row.control_scores.generalize), "number"],
@@ -78,7 +78,7 @@ function show(metrics) {
     ["why", (row) => row.reason, "words"],
   ], metrics.attempts);
   table(at("cycles"), [
-    ["time (UTC)", (row) => day(row.time)],
+    ["time (UTC)", (row) => day(row.time), "time"],
     ["domain", (row) => row.domain],
     ["seed", (row) => String(row.seed), "number"],
     ["children", (row) => String((row.children || []).length), "number"],

@@ -73,7 +73,7 @@ def test_no_tracked_file_names_a_path_of_a_machine() -> None:
     assert not found
 
 
-@pytest.mark.parametrize("path", ["/home/ann/aams", "at /work/main/aams", '"/tmp/bundle"', "(/Users/ann/x)"])
+@pytest.mark.parametrize("path", ["/home/ann/aams", "at /work/lab/aams", '"/tmp/bundle"', "(/Users/ann/x)"])
 def test_a_path_of_a_machine_is_recognised(path: str) -> None:
     assert MACHINE_PATH.search(path)
 
