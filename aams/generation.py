@@ -53,7 +53,9 @@ def artifacts(attempt: Attempt) -> dict[str, bytes]:
         "metrics.json": _json(_metrics(attempt)),
         "EVAL.md": eval_report(attempt.dossier).encode("ascii"),
         "MODEL_CARD.md": model_card(attempt.dossier).encode("ascii"),
-        "STATUS": ("PASSED\n" if passed else "FAILED\n" + "\n".join(decision.reasons) + "\n").encode("ascii"),
+        "STATUS": ("PASSED\n" if passed else "FAILED\n" + "\n".join(decision.reasons) + "\n").encode(
+            "ascii", "backslashreplace"
+        ),
         **_interfaces(attempt.interface),
     }
 

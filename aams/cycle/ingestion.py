@@ -150,7 +150,7 @@ def _decide(desk: Desk, returned: Returned, own: list[Run], finished: set[str]) 
     by_name = {run.name: run for run in returned.results.runs}
     broken = [by_name[run.name] for run in own if run.name not in finished]
     if broken:
-        return None, arbiter.refuse(*(f"Run {run.name} {run.status}: {run.reason}." for run in broken))
+        return None, arbiter.refuse(*(f"Run {run.name} {run.status}: {run.reason}" for run in broken))
     lineage = desk.lab.lineage(inputs.domain)
     is_root = desk.dispatch.stage == "root"
     try:
