@@ -3,10 +3,11 @@
     python benchmarks/compiled_speed.py [--rounds N] [--json]
 
 Language: the baseline at 4 layers x 128 wide x 64 context x batch 12, against the same ops in a hand-written GPT,
-against a nanoGPT-style model (LayerNorm, GELU, learned positions, torch's own AdamW, which is not fused on a CPU) and
-against the GPT-2 of `transformers`. Vision: the baseline, against the same ops by hand. Apart from nanoGPT's, all have
-the trainer's fused AdamW. Everything takes turns in one process on one thread, in CPU-seconds; a ratio is the median
-over rounds.
+against a nanoGPT-style model (LayerNorm, GELU, learned positions, no biases and no dropout as in its README's command
+for a CPU, torch's own AdamW, which it fuses on a GPU only) and against the GPT-2 of `transformers`, as configured by
+default (dropout 0.1) and without dropout. Vision: the baseline, against the same ops by hand. Apart from nanoGPT's, all
+have the trainer's fused AdamW, and all have its memory allocator settings. Everything takes turns in one process on one
+thread, in CPU-seconds; a ratio is the median over rounds.
 """
 
 from __future__ import annotations
@@ -200,8 +201,8 @@ def compiled(tree: Tree, interface: Interface) -> nn.Module:
         return models.build(path)
 
 
-def gpt2() -> nn.Module:
-    """The GPT-2 of `transformers` at the same shape, without dropout."""
+def gpt2(**changes: float) -> nn.Module:
+    """The GPT-2 of `transformers` at the same shape, its configuration as it comes but for `changes`."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     class Logits(nn.Module):
@@ -210,9 +211,8 @@ def gpt2() -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             shape = {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS, "n_positions": CONTEXT}
-            dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
             unused = {"use_cache": False, "bos_token_id": None, "eos_token_id": None}
-            self.model = GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, **shape, **dropout, **unused))
+            self.model = GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, **shape, **changes, **unused))
 
         def forward(self, tokens: Tensor) -> Tensor:
             logits: Tensor = self.model(tokens).logits
@@ -298,9 +298,11 @@ def language(rounds: int) -> list[Line]:
         "nanoGPT-style": training_step(NanoGpt(), *batch, unfused=True),
     }
     peer = "transformers GPT-2"
+    dropouts = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
     installed = importlib.util.find_spec("transformers") is not None
     if installed:
         steps[peer] = training_step(gpt2(), *batch)
+        steps["GPT-2, no dropout"] = training_step(gpt2(**dropouts), *batch)
     targets = {"hand-written": 0.98, "nanoGPT-style": 1.08, peer: 1.5}
     lines = compare("language, tokens", BATCH * CONTEXT, steps, targets, rounds)
     if not installed:

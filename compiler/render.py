@@ -104,7 +104,8 @@ class Parts:
         used = {name: self.call(*inner, place) for name, inner in declaration.uses(op, place).items()}
         arguments = ", ".join(f"{name}={literal(value)}" for name, value in declaration.arguments(op, place).items())
         template = _environment().get_template(f"ops/{op['op'].replace('-', '_')}.py.j2")
-        name = self.define(declaration.class_name, template, op=op, place=place, **{"position": None, **used})
+        context = {"op": op, "place": place, "parts": self, "position": None, **used}
+        name = self.define(declaration.class_name, template, **context)
         return Part(name, arguments, declaration.out(op, place))
 
     def define(self, wanted: str, template: jinja2.Template, **context: Any) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -18,7 +20,9 @@ INTERFACE = Interface("language", 256, 256, 0, 0, 0, 256)
 WIDTH = 24
 
 
-def names(mixer: dict[str, Any], position: str = "none") -> dict[str, Any]:
+def names(
+    mixer: dict[str, Any], position: str = "none", channel: Mapping[str, Any] = MappingProxyType({"op": "mlp"})
+) -> dict[str, Any]:
     """Everything the rendered source of a one-block model defines."""
     tree = {
         "schema_version": 1,
@@ -27,7 +31,7 @@ def names(mixer: dict[str, Any], position: str = "none") -> dict[str, Any]:
             "width": WIDTH,
             "context": 80,
             "position": {"op": position},
-            "blocks": [{"mixer": mixer, "channel": {"op": "mlp"}}],
+            "blocks": [{"mixer": mixer, "channel": dict(channel)}],
         },
         "training": {"optimizer": {"op": "sgd", "lr": 0.1}, "batch_tokens": 80},
     }
@@ -63,6 +67,30 @@ def test_the_scan_is_the_recurrence_forward_and_backward(time: int) -> None:
     gradient = torch.randn_like(state)
     wanted = torch.autograd.grad(expected, (decay, value), gradient, allow_unused=True, materialize_grads=True)
     torch.testing.assert_close(torch.autograd.grad(state, (decay, value), gradient), wanted)
+
+
+def test_hand_written_gradients_are_those_of_the_plain_formula() -> None:
+    found = names({"op": "attention", "heads": 4, "qk_norm": True})
+    squared = names({"op": "attention", "heads": 4}, channel={"op": "mlp", "activation": "relu2"})["SquaredRelu"]
+    x = (3 * tokens(7).view(2, 7, 4, -1).transpose(1, 2)).requires_grad_()  # strided, like q and k
+    weight = torch.rand(x.shape[-1], dtype=torch.float64).requires_grad_()
+
+    def norm(x: Tensor, weight: Tensor) -> Tensor:
+        return found["unit"](x, weight, eps=0.5)  # type: ignore[no-any-return]
+
+    assert torch.autograd.gradcheck(norm, (x, weight))
+    assert torch.autograd.gradcheck(squared.apply, (x,))
+    for got, wanted in (
+        (norm(x, weight), F.rms_norm(x, x.shape[-1:], weight, 0.5)),
+        (found["unit"](x), F.rms_norm(x, x.shape[-1:])),
+        (squared.apply(x), F.relu(x).square()),
+    ):
+        torch.testing.assert_close(got, wanted)
+        gradient = torch.randn_like(got)
+        torch.testing.assert_close(
+            torch.autograd.grad(got, x, gradient, retain_graph=True),
+            torch.autograd.grad(wanted, x, gradient, retain_graph=True),
+        )
 
 
 @pytest.mark.parametrize("decay", ["gated", "fixed"])

@@ -38,6 +38,22 @@ class GatedMlp(nn.Module):
 # GatedMlp(..., hidden=40)
 
 
+class SquaredRelu(torch.autograd.Function):
+    """max(x, 0) squared, with a gradient of two kernels."""
+
+    @staticmethod
+    def forward(ctx, x):
+        y = x.relu()
+        ctx.save_for_backward(y)
+        return y.square()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        (y,) = ctx.saved_tensors
+        return (grad * y).mul_(2)
+
+
 class GatedMlp(nn.Module):
     """Squared-ReLU-gated dense layer, then dense: (B, T, D) -> (B, T, D)."""
 
@@ -49,4 +65,4 @@ class GatedMlp(nn.Module):
 
     def forward(self, x):
         gate, value = self.project_in(x).chunk(2, dim=-1)
-        return self.project_out(F.relu(gate).square() * value)
+        return self.project_out(SquaredRelu.apply(gate) * value)

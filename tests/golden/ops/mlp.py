@@ -19,6 +19,22 @@ class Mlp(nn.Module):
 # Mlp(..., hidden=64)
 
 
+class SquaredRelu(torch.autograd.Function):
+    """max(x, 0) squared, with a gradient of two kernels."""
+
+    @staticmethod
+    def forward(ctx, x):
+        y = x.relu()
+        ctx.save_for_backward(y)
+        return y.square()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        (y,) = ctx.saved_tensors
+        return (grad * y).mul_(2)
+
+
 class Mlp(nn.Module):
     """Dense, squared ReLU, dense: (B, T, D) -> (B, T, D)."""
 
@@ -29,7 +45,7 @@ class Mlp(nn.Module):
         nn.init.zeros_(self.project_out.weight)
 
     def forward(self, x):
-        return self.project_out(F.relu(self.project_in(x)).square())
+        return self.project_out(SquaredRelu.apply(self.project_in(x)))
 
 
 # {op: mlp, activation: silu}
