@@ -1,8 +1,16 @@
-"""How every other process is started that runs generated code: a bare environment, limits, and no network if possible.
+"""How every other process is started that runs generated code: a bare environment, limits, and isolation that works.
 
 Takes a command and the one directory it may write to, gives the command wrapped. Nothing of this process's environment
 passes but two names that locate libraries and devices, so no token ever does. Never uses a shell on anybody's text: the
-one shell script here is constant and gets the command as arguments.
+shell scripts here are constant and get the command as arguments.
+
+Isolation, the strongest first; the first one is taken that is accepted and, once tried, works:
+
+- bubblewrap: no network, no other processes, and nothing can be written but the directory and the devices;
+- landlock+unshare: both of the following, which leaves no network and one directory to write to;
+- landlock: nothing is written but below the directory, and TCP is refused; `aams.landlock` says what it leaves open;
+- unshare: no network; files are as for any process of the user;
+- none: only what follows.
 
 Limits are set by the shell's `ulimit` before the command starts, so they hold for all its children:
 
@@ -21,17 +29,25 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, get_args
 
-Isolation = Literal["bubblewrap", "unshare", "none"]
+from aams.errors import LaneError, Problem
+
+Isolation = Literal["bubblewrap", "landlock+unshare", "landlock", "unshare", "none"]
+ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
+LANDLOCK = Path(__file__).with_name("landlock.py")
 
 PASSED_ON = ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 NO_HOME = "/nonexistent"
 PROBE_S = 5.0
 _BLOCK_BYTES = 512
+_PLACE = "{the directory}"
+_TRIAL = 'echo x >"$1/inside" || exit 1; echo x >"$1/../outside"; exit 0'
 _LIMITED = 'ulimit -c 0 && ulimit -f "$1" && ulimit -t "$2" && ulimit -n "$3" && shift 3 && exec "$@"'
 
 
@@ -44,24 +60,42 @@ class Limits:
     open_files: int = 256
 
 
-def isolation() -> Isolation:
-    """The best isolation from the network that works here, tried once: bubblewrap, unshare, or none."""
-    return _probed()[0]
+def isolation(accepted: Collection[str] = ISOLATIONS) -> Isolation:
+    """The strongest accepted isolation that works here; each is tried once.
+
+    Raises:
+        LaneError: this machine can give none of them.
+    """
+    for kind in ISOLATIONS:
+        if kind in accepted and _way(kind) is not None:
+            return kind
+    advice = "install bubblewrap, free space for temporary files, or let a person change the contract"
+    raise LaneError(Problem("this machine can't confine as the contract wants", ", ".join(accepted), advice))
 
 
 def command(
-    argv: Sequence[str], *, writable: Path, limits: Limits, python_path: Sequence[Path] = ()
+    argv: Sequence[str],
+    *,
+    writable: Path,
+    limits: Limits,
+    python_path: Sequence[Path] = (),
+    accepted: Collection[str] = ISOLATIONS,
 ) -> tuple[list[str], dict[str, str], Isolation]:
     """Wrap a command.
 
     Args:
         argv: the program, by absolute path, and its arguments.
-        writable: an existing private directory, for temporary files too; under bubblewrap nothing else can be written.
+        writable: an existing private directory, for temporary files too; under bubblewrap and landlock nothing else can
+            be written.
         limits: what each of its processes may use.
         python_path: where its Python looks for modules, beside its own.
+        accepted: of `ISOLATIONS`, those that will do.
 
     Returns:
         What to start, its whole environment, and the isolation in force.
+
+    Raises:
+        LaneError: this machine can give no accepted isolation.
     """
     place = str(writable.absolute())
     environment = {
@@ -80,9 +114,8 @@ def command(
     }
     blocks = -(-limits.file_bytes // _BLOCK_BYTES)
     limited = ["/bin/sh", "-c", _LIMITED, "sh", str(blocks), str(limits.cpu_s), str(limits.open_files)]
-    kind, prefix = _probed()
-    binding = ["--bind", place, place, "--"] if kind == "bubblewrap" else []
-    return [*limited, *prefix, *binding, *argv], environment, kind
+    kind = isolation(accepted)
+    return [*limited, *_placed(_way(kind) or (), place), *argv], environment, kind
 
 
 def start(
@@ -120,23 +153,50 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
 
 
 @functools.cache
-def _probed() -> tuple[Isolation, tuple[str, ...]]:
-    """Try each way with `true`; a missing one costs nothing, a working one some ten milliseconds."""
-    bubblewrap, unshare = shutil.which("bwrap"), shutil.which("unshare")
-    ways: list[tuple[Isolation, tuple[str, ...]]] = []
-    if bubblewrap:
-        sealed = ("--unshare-all", "--die-with-parent")
-        files = ("--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--proc", "/proc")
-        ways.append(("bubblewrap", (bubblewrap, *sealed, *files)))
-    if unshare:
-        if os.geteuid() == 0:
-            ways.append(("unshare", (unshare, "--net", "--")))
-        ways.append(("unshare", (unshare, "--map-root-user", "--net", "--")))
-    return next((way for way in ways if _works(way[1])), ("none", ()))
+def _way(kind: Isolation) -> tuple[str, ...] | None:
+    """The words before a command that give an isolation, or None where it does not work."""
+    return next((words for words in _ways(kind) if _works(kind, words)), None)
 
 
-def _works(prefix: Sequence[str]) -> bool:
+def _ways(kind: Isolation) -> Iterator[tuple[str, ...]]:
+    """What may give an isolation; `_PLACE` stands for the directory. What is not installed is left out."""
+    if kind == "none":
+        yield ()
+    elif kind == "bubblewrap":
+        if bubblewrap := shutil.which("bwrap"):
+            sealed = ("--unshare-all", "--die-with-parent")
+            files = ("--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--proc", "/proc", "--bind", _PLACE, _PLACE)
+            yield (bubblewrap, *sealed, *files, "--")
+    elif kind == "unshare":
+        if unshare := shutil.which("unshare"):
+            if os.geteuid() == 0:
+                yield (unshare, "--net", "--")
+            yield (unshare, "--map-root-user", "--net", "--")
+    elif kind == "landlock":
+        if sys.platform == "linux":
+            yield (sys.executable, "-I", "-S", str(LANDLOCK), _PLACE, "--")
+    else:  # Landlock last: it leaves no way to set up what unshare needs
+        outer, inner = _way("unshare"), _way("landlock")
+        if outer is not None and inner is not None:
+            yield (*outer, *inner)
+
+
+def _placed(words: Sequence[str], place: str) -> list[str]:
+    return [place if word == _PLACE else word for word in words]
+
+
+def _works(kind: Isolation, words: Sequence[str]) -> bool:
+    """Try to write inside the directory and outside; costs some ten milliseconds.
+
+    Where nothing can be written inside, on a full disk say, not even "none" works: no weaker one is taken for that.
+    """
     try:
-        return subprocess.run([*prefix, "true"], capture_output=True, timeout=PROBE_S).returncode == 0
+        with tempfile.TemporaryDirectory(prefix="aams-trial-", ignore_cleanup_errors=True) as base:
+            own = Path(base, "own")
+            own.mkdir()
+            trial = [*_placed(words, str(own)), "/bin/sh", "-c", _TRIAL, "sh", str(own)]
+            done = subprocess.run(trial, capture_output=True, timeout=PROBE_S).returncode == 0
+            escaped = Path(base, "outside").exists()
+            return done and (own / "inside").exists() and (kind in ("unshare", "none") or not escaped)
     except (OSError, subprocess.TimeoutExpired):
         return False

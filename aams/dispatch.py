@@ -7,13 +7,13 @@ manifest inputs; the nonce and the time are in the envelope. Steps 5 to 7 of a c
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aams import bundle
 from aams.canonical import digest, sha256
-from aams.records import Arm, Cost, Inputs, Manifest, Run, Spec, Stage
+from aams.records import Arm, Cost, Envelope, Inputs, Manifest, Run, Spec, Stage
 from compiler.render import template_digests
 from domains.base import Prepared
 from safety.contract import Contract
@@ -31,6 +31,7 @@ class Dispatch:
 
     cycle: str
     stage: Stage
+    batch: int
     manifest: Manifest
     archive: Path
     work: Path
@@ -38,11 +39,14 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a dispatch trains: runs and the specs they name. `parent` is the champion's generation, "" for a root."""
+    """What a dispatch trains: runs and the specs they name, and what `Inputs` says of them."""
 
     cycle: str
     stage: Stage
+    batch: int
     domain: str
+    generation: str
+    sealed: str
     parent: str
     parent_weights: str
     specs: tuple[Spec, ...]
@@ -57,7 +61,7 @@ def plan_runs(
     costs: Mapping[str, Cost],
     compute_flops: int,
     cycle: str,
-    pairs: int,
+    pairs: Iterable[int],
 ) -> tuple[Run, ...]:
     """Lay out the runs of a stage; every run has a seed of its own.
 
@@ -66,23 +70,23 @@ def plan_runs(
         children: trials, or the one child of an attempt; none for a root.
         costs: by spec id; equal training FLOPs decide the steps.
         cycle: id of the cycle: it comes from the seed, the parent and the lab's state, and gives each run its seed.
-        pairs: runs of each arm in an attempt, and of a root.
+        pairs: their numbers, one run of each arm for each, in an attempt or of a root.
     """
     arms: list[tuple[str, Arm, int, str]] = []
     if stage == "root":
-        arms = [(f"root-{index}", "root", index, parent.id) for index in range(pairs)]
+        arms = [(f"root-{index}", "root", index, parent.id) for index in pairs]
     elif stage == "trial":
         arms = [(f"control-{index}", "control", index, parent.id) for index in range(TRIAL_CONTROLS)]
         arms += [(f"child-{index}", "child", index, child.id) for index, child in enumerate(children)]
     else:
-        for index in range(pairs):
+        for index in pairs:
             arms += [
                 (f"child-{index}", "child", index, children[0].id),
                 (f"control-{index}", "control", index, parent.id),
             ]
     return tuple(
-        Run(name, arm, pair, spec, _seed(cycle, stage, index), steps(costs[spec], compute_flops))
-        for index, (name, arm, pair, spec) in enumerate(arms)
+        Run(name, arm, pair, spec, _seed(cycle, stage, name), steps(costs[spec], compute_flops))
+        for name, arm, pair, spec in arms
     )
 
 
@@ -91,23 +95,36 @@ def steps(cost: Cost, compute_flops: int) -> int:
     return max(1, compute_flops // cost.step_flops)
 
 
-def _seed(cycle: str, stage: str, index: int) -> int:
-    """A run's own seed, below 2**31."""
-    return int(digest({"cycle": cycle, "stage": stage, "index": index})[:12], 16) % 2**31
+def flops(runs: Iterable[Run], costs: Mapping[str, Cost]) -> int:
+    """Training FLOPs of runs, by the cost model."""
+    return sum(run.steps * costs[run.spec].step_flops for run in runs)
 
 
-def dispatch(root: Path, plan: Plan, prepared: Prepared, contract: Contract) -> Dispatch:
+def _seed(cycle: str, stage: str, run: str) -> int:
+    """A run's own seed, below 2**31: the same however its pairs are batched."""
+    return int(digest({"cycle": cycle, "stage": stage, "run": run})[:12], 16) % 2**31
+
+
+def dispatch(
+    root: Path, plan: Plan, prepared: Prepared, contract: Contract, seal: Callable[[Inputs], Envelope]
+) -> Dispatch:
     """Render, freeze and pack a plan.
 
+    Args:
+        seal: gives the envelope of the inputs that were declared: nonce, times, signature.
+
     Returns:
-        A dispatch whose archive and manifest are on disk below `.aams/work/<cycle>/<stage>/`.
+        A dispatch whose archive and manifest are on disk below `.aams/work/<cycle>/<stage>-<batch>/`.
     """
     files = bundle.contents(plan.specs, prepared.interface, prepared.arrays)
     inputs = Inputs(
         schema_version=1,
         cycle=plan.cycle,
         stage=plan.stage,
+        batch=plan.batch,
         domain=plan.domain,
+        generation=plan.generation,
+        sealed=plan.sealed,
         parent=plan.parent,
         parent_weights=plan.parent_weights,
         corpus=prepared.corpus_id,
@@ -116,22 +133,27 @@ def dispatch(root: Path, plan: Plan, prepared: Prepared, contract: Contract) -> 
         runs=plan.runs,
         compute_flops=plan.compute_flops,
         budget=contract.budget,
+        confinement=contract.confinement,
     )
-    manifest = freeze(inputs)
-    work = root / WORK / plan.cycle / plan.stage
+    manifest = freeze(inputs, seal(inputs))
+    work = _place(root, plan.cycle, plan.stage, plan.batch)
     shutil.rmtree(work, ignore_errors=True)
     archive = bundle.pack(manifest, files, work)
     write_manifest(work / "manifest.json", manifest)
-    return Dispatch(plan.cycle, plan.stage, manifest, archive, work)
+    return Dispatch(plan.cycle, plan.stage, plan.batch, manifest, archive, work)
 
 
-def find(root: Path, cycle: str, stage: Stage) -> Dispatch | None:
+def find(root: Path, cycle: str, stage: Stage, batch: int) -> Dispatch | None:
     """The dispatch that an interrupted cycle left behind, when it is still whole on this machine."""
-    work = root / WORK / cycle / stage
+    work = _place(root, cycle, stage, batch)
     archives = sorted(work.glob("*.zip"))
     if not (work / "manifest.json").exists() or len(archives) != 1:
         return None
-    return Dispatch(cycle, stage, read_manifest(work / "manifest.json"), archives[0], work)
+    return Dispatch(cycle, stage, batch, read_manifest(work / "manifest.json"), archives[0], work)
+
+
+def _place(root: Path, cycle: str, stage: Stage, batch: int) -> Path:
+    return root / WORK / cycle / f"{stage}-{batch}"
 
 
 def trusted_digests(prepared: Prepared, contract: Contract) -> dict[str, str]:

@@ -55,6 +55,10 @@ class LedgerError(AamsError):
     """The recorded history is broken, or what would be recorded contradicts it."""
 
 
+class SignatureError(AamsError):
+    """A signature does not hold: it is forged, or of a key that may not make it, or over something else."""
+
+
 class LaneError(AamsError):
     """A place of compute failed: the trainer was killed, ran out of disk, or never started."""
 

@@ -140,20 +140,22 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
     """Hold a lock file for the length of the block.
 
     Raises:
-        AamsError: somebody else holds it; nothing was changed.
+        AamsError: somebody else holds it, or it can't be written; nothing was changed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="ascii") as stream:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(handle, 0)
+            os.write(handle, str(os.getpid()).encode("ascii"))
         except BlockingIOError:
-            stream.seek(0)
-            holder = stream.read(20).strip()
+            holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
             raise failure(
                 f"another {what} is running", f"process {holder}", "wait for it to end, then run again"
             ) from None
-        stream.seek(0)
-        stream.truncate()
-        stream.write(str(os.getpid()))
-        stream.flush()
+        except OSError as error:
+            advice = "free space or mend its permissions, then run again"
+            raise failure("can't be locked", error.strerror, advice, file=str(path)) from None
         yield

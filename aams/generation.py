@@ -15,33 +15,44 @@ from aams.canonical import canonical_json, to_data
 from aams.records import Interface, Manifest, Spec
 from compiler.identity import full
 from compiler.render import render
+from evaluator.picture import picture
 from evaluator.report import Dossier, eval_report, model_card
-from evaluator.results import Returned
+from evaluator.results import Environment
+from safety.archive import PICTURE, manifest_name
+from safety.events import Trained
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Everything that is known of an attempt when its verdict falls. `text` is the spec as YAML, with its comments."""
+    """Everything that is known of an attempt when its verdict falls.
+
+    Attributes:
+        text: the spec as YAML, with its comments.
+        manifests, trained: of its bundles, in order.
+        environment: what the last bundle was trained in; None when it never came back.
+        time: of its beginning, as its directory has it.
+    """
 
     spec: Spec
     text: str
     interface: Interface
-    manifest: Manifest
-    returned: Returned
+    manifests: tuple[Manifest, ...]
+    trained: tuple[Trained, ...]
+    environment: Environment | None
     dossier: Dossier
     time: str
 
 
 def artifacts(attempt: Attempt) -> dict[str, bytes]:
     """Write every artifact."""
-    inputs, tree = attempt.manifest.inputs, full(attempt.spec.tree)
-    own = [run for run in inputs.runs if run.spec == attempt.spec.id]
+    inputs, tree = attempt.manifests[0].inputs, full(attempt.spec.tree)
+    own = [run for manifest in attempt.manifests for run in manifest.inputs.runs if run.spec == attempt.spec.id]
     decision = attempt.dossier.decision
     passed = decision.outcome == "accepted"
     return {
         "spec.yaml": attempt.text.encode(),
         "model.py": render(attempt.spec, attempt.interface).encode("ascii"),
-        "manifest.json": canonical_json(to_data(attempt.manifest)),
+        **{manifest_name(batch): canonical_json(to_data(manifest)) for batch, manifest in enumerate(attempt.manifests)},
         "config.json": _json(
             {"interface": to_data(attempt.interface), "model": tree["model"], "spec": attempt.spec.id}
         ),
@@ -57,37 +68,45 @@ def artifacts(attempt: Attempt) -> dict[str, bytes]:
             "ascii", "backslashreplace"
         ),
         **_interfaces(attempt.interface),
+        **_picture(attempt),
     }
+
+
+def _picture(attempt: Attempt) -> Mapping[str, bytes]:
+    evidence = attempt.dossier.evidence
+    if evidence is None or evidence.look is None:
+        return {}
+    return {PICTURE: picture(evidence.pairs, attempt.dossier.wanted_gain).encode("ascii")}
 
 
 def _metrics(attempt: Attempt) -> dict[str, Any]:
     dossier, evidence = attempt.dossier, attempt.dossier.evidence
-    results = attempt.returned.results
     return {
         "schema_version": 1,
         "generation": dossier.generation,
-        "parent": attempt.manifest.inputs.parent,
+        "parent": attempt.manifests[0].inputs.parent,
         "time": attempt.time,
         "cost": to_data(dossier.cost),
         "child": to_data(evidence.child) if evidence else None,
         "control": to_data(evidence.control) if evidence else None,
         "pairs": to_data(evidence.pairs) if evidence else [],
+        "look": to_data(evidence.look) if evidence else None,
         "decision": to_data(dossier.decision),
         "training": [
             {
                 "run": run.name,
                 "status": run.status,
                 "steps": run.steps,
-                "loss_first": run.loss_first,
                 "loss_last": run.loss_last,
-                "weights": run.weights,
-                **run.timing,
+                "weights": trained.weights.get(run.name, ""),
             }
-            for run in results.runs
+            for trained in attempt.trained
+            for run in trained.runs
         ],
-        "environment": to_data(results.environment),
-        "fingerprint": results.fingerprint,
-        "isolation": results.isolation,
+        "cpu_s": round(sum(trained.cpu_s for trained in attempt.trained), 3),
+        "environment": to_data(attempt.environment),
+        "fingerprints": [trained.fingerprint for trained in attempt.trained],
+        "isolation": [trained.isolation for trained in attempt.trained],
     }
 
 

@@ -31,6 +31,13 @@ def head_commit(root: Path) -> str | None:
     return answer.decode("ascii").strip() if answer else None
 
 
+def first_commit(root: Path) -> str | None:
+    """The commit that a repository began with, the oldest of them if there are several; None outside of Git."""
+    answer = _ask(root, "rev-list", "--max-parents=0", "HEAD")
+    commits = answer.decode("ascii", "replace").split() if answer else []
+    return commits[-1] if commits and _is_commit(commits[-1]) else None
+
+
 def is_clean(root: Path) -> bool | None:
     """Say whether the working tree equals the commit, untracked files that are not ignored included."""
     if head_commit(root) is None:

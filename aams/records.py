@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Arm = Literal["root", "control", "child"]
-Stage = Literal["root", "trial", "attempt"]
+Stage = Literal["root", "trial", "attempt", "rechallenge"]
 Outcome = Literal["accepted", "rejected"]
+Standing = Literal["more", "proven", "futile", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Cost:
         step_flops: training_flops * items + update_flops.
         activation_bytes: kept for the backward pass of one step.
         optimizer_bytes: weights, gradients and optimizer state.
+        item_tokens: what one item counts for in the contract's budget: its tokens in language, else 1.
     """
 
     parameters: int
@@ -91,6 +93,7 @@ class Cost:
     step_flops: int
     activation_bytes: int
     optimizer_bytes: int
+    item_tokens: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits of one bundle's runs; guards that stop a run and say which limit, not the yardstick of fairness."""
+    """Limits of one generation's runs; guards that stop a run and say which limit, not the yardstick of fairness."""
 
     items: int
     steps: int
@@ -132,17 +135,24 @@ class Inputs:
     """Everything a training may depend on; deterministic for a commit and a seed.
 
     Attributes:
+        batch: which of a stage's bundles it is, from 0: an attempt asks for pairs until it is decided.
+        generation: the number that a root or an attempt took; "" for trials.
+        sealed: commitment to what an attempt's child is, opened after the verdict; "" for trials and roots.
         files: every file of the bundle but the manifest, path to SHA-256, exact.
         parent: generation of the champion at proposal, or "" for a root.
         parent_weights: digest of the champion's weights, or "".
         digests: name to SHA-256 of what is trusted and not in the bundle: contract, templates, evaluator, lock, corpus.
         compute_flops: training FLOPs every run is given.
+        confinement: the kinds of isolation a trainer may have worked under, of `aams.confine.ISOLATIONS`.
     """
 
     schema_version: int
     cycle: str
     stage: Stage
+    batch: int
     domain: str
+    generation: str
+    sealed: str
     parent: str
     parent_weights: str
     corpus: str
@@ -151,14 +161,24 @@ class Inputs:
     runs: tuple[Run, ...]
     compute_flops: int
     budget: Budget
+    confinement: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What makes one dispatch unique: a single-use nonce (64 hexadecimal digits) and the time, UTC."""
+    """What makes one dispatch unique.
+
+    Attributes:
+        nonce: for a single use, 64 hexadecimal digits.
+        frozen_at: UTC.
+        expires_at: results are not taken after this.
+        signature: armoured SSH signature of the statement that the ledger's entry holds; "" where nobody could sign.
+    """
 
     nonce: str
     frozen_at: str
+    expires_at: str
+    signature: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,22 +223,57 @@ class Fitness:
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """One run's recomputed scores, rounded to the contract's step: accuracies in [0, 1], bits per byte or answer."""
+
+    recall: float
+    generalize: float
+    bits: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
-    """One observation: generalize of a child's and a control's run on the same block of the holdout."""
+    """One observation: a child's and a control's run on the same block of the holdout. A root has no control."""
 
     pair: int
-    child: float
-    control: float
+    child: Scores
+    control: Scores | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Where the sequential test of one attempt stands.
+
+    Attributes:
+        attempt: which hypothesis of its lineage it is, from 1.
+        discoveries: attempts of the lineage that were accepted before it, placebos among them.
+        level: the share of the error budget that this attempt may use; it is proven at an e-value of 1 / level.
+        e_value: evidence against "the child is not better", after `pairs` pairs.
+        pairs: how many were looked at, in order; later ones are not used.
+        gain: estimate of the difference in generalize, shrunken against the winner's curse.
+        low, high: anytime-valid 95 % interval of the difference, within [-1, 1].
+    """
+
+    attempt: int
+    discoveries: int
+    level: float
+    e_value: float
+    pairs: int
+    standing: Standing
+    gain: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the arbiter recomputed of one attempt and is about to judge. A root has no control and no pairs.
+    """What the arbiter recomputed of one attempt and is about to judge. A root has no control and no look.
 
     Attributes:
         best_recall: the highest recall of any champion of this lineage.
         root_drift: tone drift against the lineage's root.
-        voice: mean predictive distribution of the child's runs over the probe, (classes,).
+        pairs: those that the look used, in order.
+        voice: mean predictive distribution over the probe of the child's runs in the first batch, (classes,).
     """
 
     child: Fitness
@@ -227,6 +282,7 @@ class Evidence:
     root_drift: float
     pairs: tuple[Pair, ...]
     voice: tuple[float, ...]
+    look: Look | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,17 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aams import bundle, git
 from aams.errors import AamsError, Problem, ResultError, failure
-from aams.files import read_bounded
 from aams.lanes import LANES, Report
 from aams.records import Manifest, Spec
-from aams.strict import read_json
 from compiler import spec as specs
 from compiler.cost import estimate
 from domains import prepare
-from evaluator.results import read_results
+from evaluator.results import Returned, read_results
 from safety import store
-from safety.archive import generation_path
+from safety.archive import generation_path, manifest_name
 from safety.events import Frozen, Opened, Trained, facts_of
 from safety.ledger import read_ledger
 from safety.manifest import manifest_digest, read_manifest
@@ -49,58 +46,76 @@ class Reproduced:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What the ledger and the archive say of one generation."""
+    """What the ledger and the archive say of one generation; a manifest and what came of it for each bundle."""
 
     generation: Generation
     directory: Path
-    manifest: Manifest
+    bundles: tuple[tuple[Manifest, Trained], ...]
     opened: Opened
-    trained: Trained
 
 
-def rebuild(root: Path, domain: str, name: str, output: Path) -> Path:
+def rebuild(root: Path, domain: str, name: str, output: Path, batch: int = 0) -> Path:
     """Build a generation's bundle again with this checkout's code and pack it under its frozen manifest.
 
     Raises:
         ResultError: naming the first file that this checkout makes otherwise than the manifest declares.
     """
     record = _look_up(root, domain, name)
+    if not 0 <= batch < len(record.bundles):
+        raise failure("no such bundle of this generation", batch, f"it has {len(record.bundles)}, counted from 0")
+    manifest = record.bundles[batch][0]
     prepared = prepare(domain, record.opened.corpus, cache=root / CACHE)
     files = bundle.contents(_specs(root, domain, record), prepared.interface, prepared.arrays)
-    declared, made = record.manifest.inputs.files, bundle.digests(files)
+    declared, made = manifest.inputs.files, bundle.digests(files)
     for path in sorted(declared.keys() | made.keys()):
         if declared.get(path) != made.get(path):
             what = f"this checkout makes it otherwise than {domain}/{name} was frozen with"
             raise ResultError(
                 Problem(what, advice=f"check out {record.opened.commit or 'the code it was made with'}", file=path)
             )
-    return bundle.pack(record.manifest, files, output)
+    return bundle.pack(manifest, files, output)
 
 
 def reproduce(root: Path, domain: str, name: str, report: Report) -> Reproduced:
     """Train every run of a generation again and compare with what was recorded."""
     record = _look_up(root, domain, name)
+    prepared = prepare(domain, record.opened.corpus, cache=root / CACHE)
+    costs = {spec.id: estimate(spec.tree, prepared.interface) for spec in _specs(root, domain, record)}
     (root / ".aams").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="reproduce-", dir=root / ".aams") as place:
-        work = Path(place)
-        archive = _rebuilt(root, domain, record, work)
-        returned = LANES["local"].train(archive, work, report)
-        prepared = prepare(domain, record.opened.corpus, cache=root / CACHE)
-        costs = {spec.id: estimate(spec.tree, prepared.interface) for spec in _specs(root, domain, record)}
-        results = read_results(returned.directory, record.manifest, costs)
-        weights = {run.name: run.weights for run in results.results.runs if run.status == "finished"}
-        if record.generation.weights and record.generation.weights in weights.values():
-            first = next(run for run, digest in weights.items() if digest == record.generation.weights)
-            store.put(root, results.weights[first], record.generation.weights)
-        then = _archived_metrics(record)
-        if weights == record.trained.weights:
-            return Reproduced(True, True, f"reproduced: the weights of all {len(weights)} runs are equal byte for byte")
-        if results.results.fingerprint == then["fingerprint"]:
-            differing = sorted(name for name in weights if weights[name] != record.trained.weights.get(name))
-            return Reproduced(False, False, f"NOT reproduced on an equal machine: {', '.join(differing)} differ")
-        losses = {run.name: run.loss_last for run in results.results.runs if run.status == "finished"}
-        recorded = {row["run"]: row["loss_last"] for row in then["training"] if row["status"] == "finished"}
-        return _compare_losses(losses, recorded)
+    found = []
+    for batch, (manifest, trained) in enumerate(record.bundles):
+        with tempfile.TemporaryDirectory(prefix="reproduce-", dir=root / ".aams") as place:
+            archive = _rebuilt(root, domain, record, Path(place), batch)
+            returned = LANES["local"].train(archive, Path(place), report)
+            results = read_results(returned.directory, manifest, costs)
+            _restore(root, record.generation.weights, results)
+            found.append(_compare(results, trained))
+    worst = next((one for one in found if not one.same), None) or next(
+        (one for one in found if not one.same_bytes), None
+    )
+    if worst:
+        return worst
+    count = sum(len(trained.weights) for _, trained in record.bundles)
+    return Reproduced(True, True, f"reproduced: the weights of all {count} runs are equal byte for byte")
+
+
+def _restore(root: Path, wanted: str, results: Returned) -> None:
+    """Put a generation's weights back into the store, where they came out as they were."""
+    for run in results.results.runs:
+        if wanted and run.weights == wanted:
+            store.put(root, results.weights[run.name], wanted)
+
+
+def _compare(results: Returned, trained: Trained) -> Reproduced:
+    weights = {run.name: run.weights for run in results.results.runs if run.status == "finished"}
+    if weights == trained.weights:
+        return Reproduced(True, True, "reproduced")
+    if results.results.fingerprint == trained.fingerprint:
+        differing = sorted(name for name in weights if weights[name] != trained.weights.get(name))
+        return Reproduced(False, False, f"NOT reproduced on an equal machine: {', '.join(differing)} differ")
+    losses = {run.name: run.loss_last for run in results.results.runs if run.status == "finished"}
+    recorded = {run.name: run.loss_last for run in trained.runs if run.status == "finished"}
+    return _compare_losses(losses, recorded)
 
 
 def _compare_losses(now: Mapping[str, float], then: Mapping[str, float]) -> Reproduced:
@@ -118,11 +133,11 @@ def _compare_losses(now: Mapping[str, float], then: Mapping[str, float]) -> Repr
     )
 
 
-def _rebuilt(root: Path, domain: str, record: _Record, work: Path) -> Path:
+def _rebuilt(root: Path, domain: str, record: _Record, work: Path, batch: int) -> Path:
     """The bundle, by this checkout's code where that still makes it, else by the recorded commit's in a worktree."""
     name = record.generation.name
     try:
-        return rebuild(root, domain, name, work)
+        return rebuild(root, domain, name, work, batch)
     except AamsError:
         if not record.opened.commit:
             raise
@@ -139,6 +154,8 @@ def _rebuilt(root: Path, domain: str, record: _Record, work: Path) -> Path:
             domain,
             "--root",
             str(root),
+            "--batch",
+            str(batch),
         ]
         answer = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code)}, capture_output=True, text=True)
         if answer.returncode != 0:
@@ -157,15 +174,18 @@ def _look_up(root: Path, domain: str, name: str) -> _Record:
         raise failure(f"no such generation in {domain}", name, f"there are: {known}")
     facts = [facts_of(entry) for entry, _ in recorded if entry.cycle == generation.cycle]
     directory = generation_path(root, domain, generation.directory)
-    manifest = read_manifest(directory / "manifest.json")
-    frozen = [one for one in facts if isinstance(one, Frozen)][-1]
-    if manifest_digest(manifest.inputs) != frozen.manifest:
-        raise failure(
-            "is not the manifest that the ledger names", frozen.manifest, "restore it from Git", file=str(directory)
-        )
     opened = next(one for one in facts if isinstance(one, Opened))
-    trained = [one for one in facts if isinstance(one, Trained)][-1]
-    return _Record(generation, directory, manifest, opened, trained)
+    trained = [one for one in facts if isinstance(one, Trained) and one.stage != "trial"]
+    bundles = []
+    for one in (one for one in facts if isinstance(one, Frozen) and one.stage != "trial"):
+        path = directory / manifest_name(one.batch)
+        manifest = read_manifest(path)
+        if manifest_digest(manifest.inputs) != one.manifest:
+            raise failure(
+                "is not the manifest that the ledger names", one.manifest, "restore it from Git", file=str(path)
+            )
+        bundles.append((manifest, trained[one.batch]))
+    return _Record(generation, directory, tuple(bundles), opened)
 
 
 def _specs(root: Path, domain: str, record: _Record) -> list[Spec]:
@@ -176,9 +196,3 @@ def _specs(root: Path, domain: str, record: _Record) -> list[Spec]:
     lineage = fold(read_ledger(root)).lineages[domain]
     parent = next(one for one in lineage.generations if one.name == record.generation.parent)
     return [specs.read(generation_path(root, domain, parent.directory) / "spec.yaml"), own]
-
-
-def _archived_metrics(record: _Record) -> dict[str, Any]:
-    path = record.directory / "metrics.json"
-    data: dict[str, Any] = read_json(read_bounded(path, 1 << 22), str(path))
-    return data

@@ -9,15 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from aams import cli
+from aams.commands.keys import ensure_keys
+from aams.commands.loop import one_cycle
 from aams.commands.outcome import outcome_data, outcome_lines, preview_data, preview_lines
 from aams.commands.output import emit, note
-from aams.commands.progress import training_progress
 from aams.commands.request import add_request_arguments, request_from
-
-TITLES = {"root": "training the baseline", "trial": "training the trials", "attempt": "training the attempt's pairs"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -28,6 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[cli.common_parser()],
     )
     add_request_arguments(parser)
+    parser.add_argument("--no-approve", action="store_true", help="leave an accepted child waiting for `aams approve`")
     parser.add_argument("--dry-run", action="store_true", help="show what would be tried, and write nothing")
     parser.set_defaults(command=_run)
     return parser
@@ -42,30 +41,19 @@ def _run(args: argparse.Namespace) -> int:
     from aams import cycle
 
     request = request_from(args)
-    with cycle.open_lab(args.root) as lab:
+    if not args.dry_run:
+        ensure_keys(args.root)
+    with cycle.open_lab(args.root, approves=not args.no_approve) as lab:
         if args.dry_run:
             shown = cycle.preview(lab, request)
             emit(args, preview_data(shown), preview_lines(shown))
             return 0
-        ended = _one_cycle(lab, request, args.json)
+        ended = one_cycle(lab, request, args.json)
         if ended.is_root and ended.outcome == "accepted":
             note(f"{args.domain}/{ended.generation} is the champion. Now the first mutation.")
-            ended = _one_cycle(lab, request, args.json)
+            ended = one_cycle(lab, request, args.json)
         emit(args, outcome_data(lab, ended), outcome_lines(lab, ended))
     return 0
-
-
-def _one_cycle(lab: Any, request: Any, quiet: bool) -> Any:
-    from aams import cycle
-    from aams.lanes import LANES
-
-    step = cycle.propose(lab, request)
-    while not isinstance(step, cycle.Ended):
-        runs = len(step.manifest.inputs.runs)
-        with training_progress(TITLES[step.stage], runs, quiet) as report:
-            returned = LANES["local"].train(step.archive, step.work, report)
-        step = cycle.ingest(lab, step, returned.directory)
-    return step
 
 
 if __name__ == "__main__":

@@ -18,17 +18,22 @@ from aams.errors import AamsError
 from aams.files import write_whole
 from aams.strict import read_json
 from safety.events import (
+    Approved,
     Attempted,
     Closed,
     Frozen,
+    Looked,
     Opened,
     Proposed,
+    Recalled,
+    Revealed,
     Screened,
     Trained,
     Verdict,
     facts_of,
 )
-from safety.ledger import Recorded, tips
+from safety.ledger import Recorded, tips, up_to
+from safety.state import Lineage, fold
 
 METRICS = "docs/metrics.json"
 SHARD_ROWS = 1000
@@ -68,7 +73,7 @@ def acceptable(root: Path, ledger: Sequence[Recorded]) -> dict[str, tuple[bytes 
     A killed command leaves views that are behind the ledger, some of them perhaps up to date; the next cycle writes
     them. `metrics.json` is written last and names the tips it was compiled from. None: the file may be absent.
     """
-    now, then = compile_views(ledger), compile_views(_up_to(_tips_of(root), ledger))
+    now, then = compile_views(ledger), compile_views(up_to(_tips_of(root), ledger))
     return {name: tuple({now.get(name), then.get(name)}) for name in {**now, **then}}
 
 
@@ -79,15 +84,6 @@ def _tips_of(root: Path) -> frozenset[str]:
         return frozenset(metrics["ledger"]["tips"])
     except (OSError, AamsError, KeyError, TypeError):
         return frozenset()
-
-
-def _up_to(wanted: frozenset[str], ledger: Sequence[Recorded]) -> list[Recorded]:
-    """The part of an ordered ledger that these entries follow, themselves included."""
-    included = set(wanted)
-    for entry, digest in reversed(ledger):
-        if digest in included:
-            included.update(entry.follows)
-    return [recorded for recorded in ledger if recorded.digest in included]
 
 
 def experiments(ledger: Sequence[Recorded]) -> list[dict[str, Any]]:
@@ -141,16 +137,26 @@ def experiments(ledger: Sequence[Recorded]) -> list[dict[str, Any]]:
                     "best": facts.best,
                 }
             case Attempted() as facts:
-                rows[entry.cycle] |= {"generation": facts.generation, "best": facts.spec}
+                rows[entry.cycle]["generation"] = facts.generation
+            case Looked() as facts:
+                rows[entry.cycle].setdefault("pairs", []).extend(to_data(facts.pairs))
             case Verdict() as facts:
                 rows[entry.cycle] |= {
-                    "outcome": facts.outcome,
+                    "outcome": "waiting" if facts.outcome == "accepted" else "rejected",
                     "reason": "; ".join(facts.reasons),
+                    "best": facts.spec,
                     "criteria": to_data(facts.criteria),
                     "scores": to_data(facts.child),
                     "control_scores": to_data(facts.control),
-                    "pairs": to_data(facts.pairs),
+                    "look": to_data(facts.look),
                 }
+            case Revealed() as facts:
+                rows[entry.cycle]["placebo"] = facts.placebo
+            case Recalled() as facts:
+                rows[entry.cycle] |= {"generation": facts.generation, "outcome": "waiting", "reason": facts.reason}
+                rows[entry.cycle]["rollback"] = True
+            case Approved() as facts:
+                rows[entry.cycle]["approved_by"] = facts.approver.principal
             case Closed() as facts:
                 rows[entry.cycle] |= {"outcome": facts.outcome, "reason": facts.reason or rows[entry.cycle]["reason"]}
     return list(rows.values())
@@ -162,7 +168,7 @@ def evolution_log(ledger: Iterable[Recorded]) -> list[dict[str, Any]]:
     generation: dict[str, str] = {}
     for entry, digest in ledger:
         facts = facts_of(entry)
-        if isinstance(facts, Attempted):
+        if isinstance(facts, Attempted | Recalled):
             generation[entry.cycle] = facts.generation
         for action, details in _actions(facts):
             log.append(
@@ -191,16 +197,19 @@ def _actions(facts: Any) -> list[tuple[str, dict[str, Any]]]:
             return [("TRAIN_COMPLETE", {"stage": facts.stage, "finished": finished, "wall_s": facts.wall_s})]
         case Screened():
             return [("EVAL_COMPLETE", {"stage": "trial", "passed": facts.passed})]
+        case Looked():
+            found = {"pairs": facts.look.pairs, "e_value": facts.look.e_value} if facts.look else {}
+            stage = "attempt" if facts.look else "root"
+            return [("EVAL_COMPLETE", {"stage": stage, "standing": facts.standing, **found})]
         case Verdict():
             passed = facts.outcome == "accepted"
-            scores = {"recall": facts.child.recall, "generalize": facts.child.generalize} if facts.child else {}
             return [
-                ("EVAL_COMPLETE", {"stage": "attempt", **scores}),
                 ("ARBITER_VERIFY", {"result": "PASS" if passed else "FAIL", "reasons": list(facts.reasons)}),
-                ("COMMIT" if passed else "REJECT", {"head_updated": passed}),
                 ("ARCHIVE", {"sha256": facts.archive}),
             ]
-        case Closed() if facts.outcome not in ("accepted", "rejected"):
+        case Approved():
+            return [("COMMIT", {"head_updated": True, "approved_by": facts.approver.principal})]
+        case Closed() if facts.outcome not in ("accepted", "rolled-back"):
             return [("REJECT", {"head_updated": False, "reasons": [facts.outcome, facts.reason]})]
     return []
 
@@ -210,6 +219,7 @@ LINEAGE_COLUMNS = (
     "generation",
     "parent",
     "promoted",
+    "status",
     "time",
     "cycle",
     "spec",
@@ -218,27 +228,34 @@ LINEAGE_COLUMNS = (
     "generalize",
     "tone_drift",
     "law_violations",
+    "pairs",
+    "e_value",
     "reason",
 )
 
 
-def _lineage(ledger: Iterable[Recorded]) -> bytes:
+def _lineage(ledger: Sequence[Recorded]) -> bytes:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, LINEAGE_COLUMNS, lineterminator="\n")
     writer.writeheader()
+    lineages = fold(ledger).lineages
     for entry, _ in ledger:
         facts = facts_of(entry)
         if isinstance(facts, Verdict):
+            generation = next(one for one in lineages[entry.domain].generations if one.name == facts.generation)
             scores = to_data(facts.child) if facts.child else {}
             row = {
                 "domain": entry.domain,
                 "generation": facts.generation,
-                "parent": facts.head_before,
-                "promoted": str(facts.outcome == "accepted").lower(),
+                "parent": generation.parent,
+                "promoted": str(generation.status == "accepted").lower(),
+                "status": generation.status,
                 "time": entry.time,
                 "cycle": entry.cycle,
                 "spec": facts.spec,
                 "weights": facts.weights,
+                "pairs": facts.look.pairs if facts.look else "",
+                "e_value": facts.look.e_value if facts.look else "",
                 "reason": "; ".join(facts.reasons),
                 **{name: scores.get(name, "") for name in ("recall", "generalize", "tone_drift", "law_violations")},
             }
@@ -253,13 +270,8 @@ def _cell(value: Any) -> str:
 
 
 def _metrics(ledger: Sequence[Recorded], rows: list[dict[str, Any]], shards: list[str]) -> dict[str, Any]:
-    champions: dict[str, Any] = {}
-    for row in rows:
-        if row["outcome"] == "accepted":
-            champions[row["domain"]] = {
-                name: row.get(name) for name in ("generation", "time", "scores", "cycle", "best")
-            }
-    attempts = [row for row in rows if row["generation"]]
+    lineages = fold(ledger).lineages
+    attempts = [row for row in rows if _is_attempt(row)]
     best = sorted(
         (row for row in attempts if row.get("scores")), key=lambda row: (-row["scores"]["generalize"], row["cycle"])
     )
@@ -271,7 +283,13 @@ def _metrics(ledger: Sequence[Recorded], rows: list[dict[str, Any]], shards: lis
             "newest": ledger[-1].entry.time if ledger else None,
         },
         "totals": {domain: _totals(rows, domain) for domain in sorted({row["domain"] for row in rows})},
-        "champions": champions,
+        "champions": {
+            domain: _champion(lineage, rows) for domain, lineage in sorted(lineages.items()) if lineage.champion
+        },
+        "placebos": {
+            domain: {"revealed": lineage.placebos, "promoted": lineage.false_promotions}
+            for domain, lineage in sorted(lineages.items())
+        },
         "attempts": attempts[-NEWEST_ROWS:][::-1],
         "newest": rows[-NEWEST_ROWS:][::-1],
         "best": best[:BEST_ROWS],
@@ -279,12 +297,25 @@ def _metrics(ledger: Sequence[Recorded], rows: list[dict[str, Any]], shards: lis
     }
 
 
+def _champion(lineage: Lineage, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The champion, with the cycle that first tried it."""
+    champion = lineage.champion
+    cycle = next(one.cycle for one in lineage.generations if champion and one.name == champion.generation)
+    row = next(row for row in rows if row["cycle"] == cycle)
+    return {name: row.get(name) for name in ("generation", "time", "scores", "look", "cycle", "best")}
+
+
+def _is_attempt(row: Mapping[str, Any]) -> bool:
+    """Whether a cycle took a generation's number; a rollback names an earlier one."""
+    return bool(row["generation"]) and not row.get("rollback")
+
+
 def _totals(rows: Iterable[Mapping[str, Any]], domain: str) -> dict[str, Any]:
     mine = [row for row in rows if row["domain"] == domain]
     return {
         "cycles": len(mine),
         "children": sum(len(row["children"]) for row in mine),
-        "attempts": sum(bool(row["generation"]) for row in mine),
+        "attempts": sum(map(_is_attempt, mine)),
         "accepted": sum(row["outcome"] == "accepted" for row in mine),
         "cpu_s": round(sum(row["cpu_s"] for row in mine), 1),
     }

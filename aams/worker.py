@@ -3,6 +3,10 @@
 Takes jobs as plain data (`trainer/evaluate.py` lists them), gives answers as plain data. Never imports torch itself.
 The process starts when the worker is made, so that its import of torch overlaps with whatever comes before the first
 question.
+
+The rule of failure: each job has a process of its own, forked by the service (`trainer/service.py`), and however that
+ends, by a crash, for want of memory or at its deadline, is the job's answer, an error. The service itself never runs a
+model. So if it is the service that ends, or is silent, then the installation is broken: a `LaneError`, and no retry.
 """
 
 from __future__ import annotations
@@ -15,24 +19,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from aams import confine
-from aams.errors import LaneError, Problem
+from aams.errors import AamsError, LaneError, Problem
 from aams.strict import read_json
 
 DEADLINE_S = 600.0
+START_S = 120.0
 LIMITS = confine.Limits(file_bytes=64 * 2**20, cpu_s=4 * 3600)
 _CHUNK_BYTES = 1 << 20
 
 
 class Worker:
-    """`python -m trainer.evaluate`, confined, for as long as the block lasts.
+    """`python -m trainer.service`, confined, for as long as the block lasts.
 
     Attributes:
-        isolation: what keeps it from the network: bubblewrap, unshare or none.
+        isolation: what confines it, of `confine.ISOLATIONS`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -44,32 +49,35 @@ class Worker:
         self._home = tempfile.TemporaryDirectory(prefix="aams-worker-")
         home = Path(self._home.name)
         argv, environment, self.isolation = confine.command(
-            [sys.executable, "-m", "trainer.evaluate"], writable=home, limits=LIMITS, python_path=[root]
+            [sys.executable, "-m", "trainer.service"], writable=home, limits=LIMITS, python_path=[root]
         )
         self._complaints = (home / "stderr").open("w+b")
         self._process = confine.start(argv, environment, stdin=subprocess.PIPE, stderr=self._complaints)
         self._read = b""
 
     def ask(self, job: Mapping[str, Any], deadline_s: float = DEADLINE_S) -> dict[str, Any]:
-        """Have one job done.
+        """Have one job done; see `ask_all`."""
+        return self.ask_all([job], deadline_s)[0]
+
+    def ask_all(self, jobs: Sequence[Mapping[str, Any]], deadline_s: float = DEADLINE_S) -> list[dict[str, Any]]:
+        """Have jobs done, a few at a time, each within its deadline.
 
         Returns:
-            The answer, which is `{"error": one sentence}` where the job could not be done.
+            An answer to each, in their order: `{"error": one sentence}` where the job could not be done.
 
         Raises:
-            LaneError: the process ended, or took longer than its deadline; it is then of no more use.
+            LaneError: the service itself ended, or is silent; the worker is then of no more use.
         """
-        name = str(job.get("job"))
         try:
-            self._send(json.dumps(job).encode() + b"\n")
-            line = self._line(time.monotonic() + deadline_s)
+            self._send(json.dumps({"jobs": list(jobs), "deadline_s": deadline_s}).encode() + b"\n")
+            deadline = time.monotonic() + START_S + deadline_s * len(jobs)
+            lines = [self._line(deadline) for _ in jobs]
         except TimeoutError:
             self.close()
-            raise _failed(f"the job {name!r} took longer than {deadline_s:g} s") from None
+            raise _failed("torch's process is silent") from None
         except (OSError, EOFError):
-            raise _failed(f"torch's process ended at the job {name!r}", self._last_words()) from None
-        answer: dict[str, Any] = read_json(line, "the answer to " + name)
-        return answer
+            raise _failed("torch's process ended", self._last_words()) from None
+        return [_read(line) for line in lines]
 
     def close(self) -> None:
         """End the process and remove its home. Closing twice does nothing."""
@@ -118,6 +126,14 @@ class Worker:
         self._complaints.seek(0)
         lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1][:300] if lines else f"exit status {self._process.returncode}"
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = read_json(line, "its answer")
+    except AamsError as error:
+        return {"error": str(error)}
+    return answer
 
 
 def _failed(what: str, got: str = "") -> LaneError:

@@ -34,10 +34,11 @@ def estimate(tree: Tree, interface: Interface) -> Cost:
             for site in skeleton.sites(model, interface)
         ),
     )
-    return _per_step(tally, spec, skeleton.items(spec))
+    item_tokens = model["context"] if spec["domain"] == "language" else 1
+    return _per_step(tally, spec, skeleton.items(spec), item_tokens)
 
 
-def _per_step(tally: Tally, spec: Tree, items: int) -> Cost:
+def _per_step(tally: Tally, spec: Tree, items: int, item_tokens: int) -> Cost:
     optimizer = spec["training"]["optimizer"]["op"]
     update = newton_schulz_flops(tally.matrices) if optimizer == "muon" else 0
     training = tally.forward_flops + tally.backward_flops
@@ -50,4 +51,5 @@ def _per_step(tally: Tally, spec: Tree, items: int) -> Cost:
         step_flops=training * items + update,
         activation_bytes=4 * tally.activations * items,
         optimizer_bytes=4 * tally.parameters * (2 + STATE_PER_PARAMETER[optimizer]),
+        item_tokens=item_tokens,
     )

@@ -43,12 +43,26 @@ function table(target, columns, rows) {
   target.replaceChildren(thead, tbody);
 }
 
+const points = (value) => (value > 0 ? "+" : "") + (100 * value).toFixed(1);
+
+function gain(row) {
+  const look = row.look;
+  return look ? points(look.gain) + " % (" + points(look.low) + " to " + points(look.high) + ")" : "–";
+}
+
+function evidence(row) {
+  const look = row.look;
+  if (!look) return "–";
+  return Number(look.e_value.toPrecision(3)) + " of " + Math.round(1 / look.level) + ", " + look.pairs + " pairs";
+}
+
 function changes(row) {
+  if (row.placebo) return "a placebo: the champion in disguise";
   const best = (row.children || []).find((child) => child.spec === row.best);
   return best ? best.rationale : "the baseline";
 }
 
-function champion(domain, facts, totals) {
+function champion(domain, facts, totals, placebos) {
   const card = element("div", undefined, "card");
   card.append(element("h3", domain + " · " + facts.generation));
   card.append(element("div", percent(facts.scores && facts.scores.generalize), "big"));
@@ -58,6 +72,7 @@ function champion(domain, facts, totals) {
     ["since", day(facts.time)],
     ["cycles", String(totals.cycles)],
     ["attempts", totals.attempts + ", " + totals.accepted + " accepted"],
+    ["placebos", placebos ? placebos.promoted + " accepted of " + placebos.revealed : "–"],
     ["compute", totals.cpu_s + " CPU s"],
   ];
   for (const [name, value] of pairs) list.append(element("dt", name), element("dd", value));
@@ -66,7 +81,9 @@ function champion(domain, facts, totals) {
 }
 
 function show(metrics) {
-  const cards = Object.entries(metrics.champions).map(([domain, facts]) => champion(domain, facts, metrics.totals[domain]));
+  const placebos = metrics.placebos || {};
+  const cards = Object.entries(metrics.champions).map(([domain, facts]) =>
+    champion(domain, facts, metrics.totals[domain], placebos[domain]));
   at("champions").replaceChildren(...(cards.length ? cards : [element("p", "None yet: run `make cycle`.", "other")]));
   table(at("attempts"), [
     ["generation", (row) => row.domain + "/" + row.generation],
@@ -74,6 +91,8 @@ function show(metrics) {
     ["change", changes, "words"],
     ["generalize", (row) => percent(row.scores && row.scores.generalize), "number"],
     ["control", (row) => percent(row.control_scores && row.control_scores.generalize), "number"],
+    ["gain (95 % interval)", gain, "number"],
+    ["e-value of what it needs", evidence, "number"],
     ["decision", (row) => outcome(row.outcome)],
     ["why", (row) => row.reason, "words"],
   ], metrics.attempts);

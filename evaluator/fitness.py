@@ -1,7 +1,7 @@
 """Fitness: from per-run scores to the evidence that the arbiter judges.
 
-Takes recomputed `RunScore`s of both arms, gives `Evidence` whose numbers are released ones: means over runs, rounded
-to the contract's step, so that what was decided can be recomputed from what is published. Never decides.
+Takes recomputed `RunScore`s of both arms, gives pairs and `Evidence` whose numbers are released ones: rounded to the
+contract's step run by run, so that what was decided can be recomputed from what is published. Never decides.
 """
 
 from __future__ import annotations
@@ -11,50 +11,56 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from aams.errors import failure
-from aams.records import Evidence, Fitness, Pair
+from aams.records import Evidence, Fitness, Pair, Scores
 from evaluator.holdout import RunScore
+from safety.events import Looked
 
 
-def gather_evidence(
-    child: Sequence[RunScore],
-    control: Sequence[RunScore],
-    law_violations: int,
-    step: Decimal,
-    root_voice: Sequence[float] | None = None,
-    best_recall: float = 0.0,
-) -> Evidence:
-    """Bring together what is known of one attempt.
+def pair_up(child: Sequence[RunScore], control: Sequence[RunScore], step: Decimal) -> tuple[Pair, ...]:
+    """Join the runs of two arms into observations.
 
     Args:
-        child: finished runs of the child, or of a root, with scores on replay, holdout and probe.
-        control: finished runs of the control on the same splits; empty for a root.
-        law_violations: counted over all runs of the child, finished or not.
+        child: runs of the child, or of a root, with scores on replay and holdout.
+        control: runs of the control on the same blocks, in the same order; empty for a root.
         step: the contract's holdout_step; nothing finer is released.
-        root_voice: of the lineage's root, (classes,); None for a root.
-        best_recall: released recall of the lineage's best champion.
 
     Raises:
         AamsError: an arm has no runs, or child and control are not paired.
     """
     if not child or (control and [score.run.pair for score in child] != [score.run.pair for score in control]):
         raise failure("child and control must have the same pairs of runs", f"{len(child)} and {len(control)} runs")
-    voice = mean_voice(child)
-    parent_voice = mean_voice(control) if control else voice
-    pairs = (
-        Pair(
-            child_score.run.pair,
-            release(child_score.splits["holdout"].accuracy, step),
-            release(control_score.splits["holdout"].accuracy, step),
-        )
-        for child_score, control_score in zip(child, control, strict=False)
-    )
+    others = [_scores(score, step) for score in control] if control else [None] * len(child)
+    return tuple(Pair(score.run.pair, _scores(score, step), other) for score, other in zip(child, others, strict=True))
+
+
+def gather_evidence(
+    looked: Sequence[Looked],
+    law_violations: int,
+    step: Decimal,
+    root_voice: Sequence[float] | None = None,
+    best_recall: float = 0.0,
+) -> Evidence:
+    """Bring together what is on record about one attempt: pairs that its last look used, and the first batch's voice.
+
+    Args:
+        looked: every look at it, in order.
+        law_violations: counted over all its runs, finished or not.
+        step: the contract's holdout_step.
+        root_voice: of the lineage's root, (classes,); None for a root.
+        best_recall: released recall of the lineage's best champion.
+    """
+    first, look = looked[0], looked[-1].look
+    pairs = tuple(pair for one in looked for pair in one.pairs)[: look.pairs if look else None]
+    controls = [pair.control for pair in pairs if pair.control]
+    drift = tone_drift(first.voice, first.control_voice) if controls else 0.0
     return Evidence(
-        child=_fitness(child, tone_drift(voice, parent_voice), law_violations, step),
-        control=_fitness(control, 0.0, 0, step) if control else None,
+        child=_fitness([pair.child for pair in pairs], drift, law_violations, step),
+        control=_fitness(controls, 0.0, 0, step) if controls else None,
         best_recall=best_recall,
-        root_drift=release(tone_drift(voice, root_voice), step) if root_voice else 0.0,
-        pairs=tuple(pairs),
-        voice=voice,
+        root_drift=release(tone_drift(first.voice, root_voice), step) if root_voice else 0.0,
+        pairs=pairs,
+        voice=first.voice,
+        look=look,
     )
 
 
@@ -84,12 +90,17 @@ def release(value: float, step: Decimal) -> float:
     return float(round(Decimal(value) / step) * step)
 
 
-def _fitness(scores: Sequence[RunScore], drift: float, law_violations: int, step: Decimal) -> Fitness:
+def _scores(score: RunScore, step: Decimal) -> Scores:
+    replay, holdout = score.splits["replay"], score.splits["holdout"]
+    return Scores(release(replay.accuracy, step), release(holdout.accuracy, step), release(holdout.bits, step))
+
+
+def _fitness(scores: Sequence[Scores], drift: float, law_violations: int, step: Decimal) -> Fitness:
     return Fitness(
-        recall=release(_mean(score.splits["replay"].accuracy for score in scores), step),
-        generalize=release(_mean(score.splits["holdout"].accuracy for score in scores), step),
+        recall=release(_mean(score.recall for score in scores), step),
+        generalize=release(_mean(score.generalize for score in scores), step),
         tone_drift=release(drift, step),
-        bits=release(_mean(score.splits["holdout"].bits for score in scores), step),
+        bits=release(_mean(score.bits for score in scores), step),
         law_violations=law_violations,
     )
 

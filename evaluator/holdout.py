@@ -7,7 +7,7 @@ checked: the model's own code ran beside it. Never imports torch and never looks
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,10 +18,10 @@ from aams.records import Run
 
 
 class Answers(Protocol):
-    """Whatever answers one JSON job with one JSON object."""
+    """Whatever answers each JSON job with one JSON object."""
 
-    def ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Do one job."""
+    def ask_all(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Do jobs, and answer them in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,24 @@ class Split:
     file: Path
     start: int
     stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one run is to be scored on.
+
+    Attributes:
+        run: whose weights they are.
+        model: model.py, rendered here from the frozen spec.
+        weights: the returned file, already checked by `evaluator.weights`.
+        splits: by name: `validation` of a trial; `replay`, `holdout`, `probe` of an attempt, where the holdout is the
+            block of the run's pair.
+    """
+
+    run: Run
+    model: Path
+    weights: Path
+    splits: Mapping[str, Split]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +81,39 @@ class _Answer:
     mean_probability: tuple[float, ...]
 
 
-def score(worker: Answers, run: Run, model: Path, weights: Path, domain: str, splits: Mapping[str, Split]) -> RunScore:
-    """Score one run's weights on the given splits: `validation` of a trial; `replay`, `holdout`, `probe` of an attempt.
+def score(worker: Answers, domain: str, questions: Sequence[Question]) -> list[RunScore | ResultError]:
+    """Score runs, a few at a time.
 
     Args:
         worker: the torch service.
-        run: whose weights they are.
-        model: model.py, rendered here from the frozen spec.
-        weights: the returned file, already checked by `evaluator.weights`.
         domain: says how the arrays are read.
-        splits: by name; for the holdout the block of the run's pair.
+        questions: one for each run.
 
-    Raises:
-        ResultError: the model failed, or an answer is not what such a split can give.
+    Returns:
+        In their order, a score; or why there is none: the model failed, or its answer is not what such a split can
+        give.
     """
+    answers = worker.ask_all([_job(domain, question) for question in questions])
+    scores: list[RunScore | ResultError] = []
+    for question, answer in zip(questions, answers, strict=True):
+        try:
+            scores.append(_run_score(question, answer))
+        except ResultError as error:
+            scores.append(error)
+    return scores
+
+
+def _job(domain: str, question: Question) -> dict[str, Any]:
     places = {
-        name: {"file": str(split.file), "start": split.start, "stop": split.stop} for name, split in splits.items()
+        name: {"file": str(split.file), "start": split.start, "stop": split.stop}
+        for name, split in question.splits.items()
     }
-    job = {"job": "evaluate", "model": str(model), "weights": str(weights), "domain": domain, "splits": places}
-    answer = worker.ask(job)
+    model, weights = str(question.model), str(question.weights)
+    return {"job": "evaluate", "model": model, "weights": weights, "domain": domain, "splits": places}
+
+
+def _run_score(question: Question, answer: Mapping[str, Any]) -> RunScore:
+    run, splits = question.run, question.splits
     if "error" in answer:
         raise ResultError(Problem(f"{run.name} can't be evaluated", str(answer["error"])[:200]))
     answers = answer.get("splits")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from aams.records import Cost, Decision, Evidence, Inputs, Mutation
+from aams.records import Cost, Decision, Evidence, Inputs, Look, Mutation, Pair
 
 MAX_SHOWN = 200
 
@@ -26,6 +26,7 @@ class Dossier:
         evidence: None when the child could not be scored.
         inputs: of the manifest it was trained under.
         isolation: what confined the trainer.
+        wanted_gain: in generalize, by the contract.
     """
 
     generation: str
@@ -38,13 +39,14 @@ class Dossier:
     decision: Decision
     inputs: Inputs
     isolation: str
+    wanted_gain: float
 
 
 def eval_report(dossier: Dossier) -> str:
     """Write EVAL.md: the decision, its reasons, and every number it rests on."""
     inputs, decision = dossier.inputs, dossier.decision
     origin = f"A child of {inputs.parent}" if inputs.parent else "The root of a lineage"
-    show = _line if decision.criteria else _code
+    show = _line if dossier.evidence else _code  # else the reasons quote what came back
     sections = [
         f"# {inputs.domain}/{dossier.generation}: {decision.outcome}",
         f"{origin}, trained on {_code(inputs.corpus)} in cycle {_code(inputs.cycle)}.",
@@ -75,10 +77,11 @@ def model_card(dossier: Dossier) -> str:
     """Write MODEL_CARD.md: one page, six bullets."""
     inputs, evidence, cost = dossier.inputs, dossier.evidence, dossier.cost
     runs = [run for run in inputs.runs if run.spec == dossier.spec]
+    count = len(evidence.pairs) if evidence else 0
     scores = "none: it could not be scored"
     if evidence:
         fit = evidence.child
-        scores = f"recall {fit.recall:g}, generalize {fit.generalize:g}, {fit.bits:g} bits; means over {len(runs)} runs"
+        scores = f"recall {fit.recall:g}, generalize {fit.generalize:g}, {fit.bits:g} bits; means over {count} runs"
     changes = "; ".join(f"{mutation.operator} at {_code(mutation.path)}" for mutation in dossier.mutations)
     lineage = f"{changes or 'unchanged'}, from {inputs.parent}" if inputs.parent else "the root of its lineage"
     corpus = inputs.digests.get("corpus", "unknown")
@@ -102,14 +105,31 @@ def _evidence(evidence: Evidence) -> Iterator[str]:
     yield "## Scores"
     yield "Recomputed from the returned weights; means over runs, rounded as the contract says."
     yield _table(("", "recall", "generalize", "tone drift", "bits", "law violations"), rows)
-    if evidence.pairs:
-        differences = (
-            (pair.pair, f"{pair.child:g}", f"{pair.control:g}", f"{pair.child - pair.control:+.4f}")
-            for pair in evidence.pairs
+    if evidence.look:
+        yield from _pairs(evidence.look, evidence.pairs)
+
+
+def _pairs(look: Look, pairs: Sequence[Pair]) -> Iterator[str]:
+    differences = (
+        (
+            pair.pair,
+            f"{pair.child.generalize:g}",
+            f"{pair.control.generalize:g}",
+            f"{pair.child.generalize - pair.control.generalize:+.4f}",
         )
-        yield "## Pairs"
-        yield "Generalize of a child's run and a control's run on one block of the holdout."
-        yield _table(("pair", "child", "control", "difference"), differences)
+        for pair in pairs
+        if pair.control
+    )
+    yield "## Pairs"
+    yield "Generalize of a child's run and a control's run on one block of the holdout."
+    yield "![paired differences](pairs.svg)"
+    yield _table(("pair", "child", "control", "difference"), differences)
+    yield (
+        f"Attempt {look.attempt} of its lineage, after {look.discoveries} that were accepted: the e-value is "
+        f"{look.e_value:g} after {look.pairs} pairs, and {1 / look.level:.6g} proves a gain. The gain is about "
+        f"{look.gain:+.4f}, shrunken against the winner's curse; its interval, valid whenever one looks, is "
+        f"{look.low:+.4f} to {look.high:+.4f}."
+    )
 
 
 def _mutation(mutation: Mutation) -> str:

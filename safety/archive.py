@@ -41,6 +41,9 @@ ARTIFACTS = frozenset(
     }
 )
 INTERFACES = frozenset({"preprocessor.json", "tokenizer.json"})
+PICTURE = "pairs.svg"
+OPTIONAL = frozenset({PICTURE, *(f"manifest-{batch}.json" for batch in range(1, 64))})
+"""What only some generations have: the manifests of further bundles, and the picture of the pairs."""
 MAX_ARTIFACT_BYTES = 16 * 1024 * 1024
 
 
@@ -50,6 +53,11 @@ class Checked:
 
     weights: str
     has_weights: bool
+
+
+def manifest_name(batch: int) -> str:
+    """File of one bundle's manifest: `manifest.json`, and `manifest-1.json` and on where an attempt asked for more."""
+    return f"manifest-{batch}.json" if batch else "manifest.json"
 
 
 def generation_path(root: Path, domain: str, directory: str) -> Path:
@@ -64,7 +72,7 @@ def archive_generation(root: Path, domain: str, directory: str, artifacts: Mappi
         root: of the repository.
         domain: whose generation it is.
         directory: name of the new directory, as the ledger's state gives it.
-        artifacts: content by name: exactly `ARTIFACTS` and at least one of `INTERFACES`.
+        artifacts: content by name: exactly `ARTIFACTS`, at least one of `INTERFACES`, and any of `OPTIONAL`.
         weights: digest of the child's run 0, which is in the store; "" when it returned none.
 
     Returns:
@@ -73,7 +81,7 @@ def archive_generation(root: Path, domain: str, directory: str, artifacts: Mappi
     Raises:
         AamsError: an artifact is missing or foreign, the directory exists, or the disk is full; nothing is left behind.
     """
-    missing, foreign = ARTIFACTS - set(artifacts), set(artifacts) - ARTIFACTS - INTERFACES
+    missing, foreign = ARTIFACTS - set(artifacts), set(artifacts) - ARTIFACTS - INTERFACES - OPTIONAL
     if missing or foreign or not INTERFACES & set(artifacts):
         names = ", ".join(sorted(missing or foreign or INTERFACES))
         raise failure(
@@ -119,6 +127,23 @@ def check_generation(path: Path, archive: str) -> Checked:
         if got != digests[name]:
             raise failure(f"changed: hashes.csv names {digests[name]}", got, "restore it", file=str(path / name))
     return Checked(digests.get(WEIGHTS, ""), WEIGHTS in found)
+
+
+def damage(path: Path, archive: str) -> str:
+    """What is wrong with a generation's directory, in one sentence; "" when it is as archived, and read-only."""
+    try:
+        check_generation(path, archive)
+    except AamsError as error:
+        return str(error.problems[0])
+    writable = [name for name in list_files(path) if (path / name).stat().st_mode & 0o222]
+    return f"{writable[0]} is writable" if writable else ""
+
+
+def protect(path: Path) -> None:
+    """Take the right to write from every file of a generation; Git gives it back in a clone."""
+    for file in path.iterdir() if path.is_dir() else ():
+        if not file.is_symlink() and file.is_file() and file.stat().st_mode & 0o222:
+            file.chmod(0o444)
 
 
 def read_spec(path: Path) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 FORM = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -18,3 +18,13 @@ def is_time(text: str) -> bool:
         return datetime.strptime(text, FORM).strftime(FORM) == text
     except ValueError:
         return False
+
+
+def later(time: str, seconds: int) -> str:
+    """The time so many seconds after another."""
+    return (datetime.strptime(time, FORM) + timedelta(seconds=seconds)).strftime(FORM)
+
+
+def seconds_between(earlier: str, time: str) -> int:
+    """Seconds from one time to another; negative when the first one is later."""
+    return int((datetime.strptime(time, FORM) - datetime.strptime(earlier, FORM)).total_seconds())

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 from aams.canonical import from_data, sha256
-from aams.errors import AamsError
+from aams.errors import AamsError, failure
 from aams.files import read_bounded
 from aams.records import Budget
 from aams.strict import MAX_YAML_BYTES, read_yaml
@@ -37,22 +38,100 @@ class Criteria:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """How a child gets to the holdout, and what is released about it."""
+    """When a gain counts as proven, and what is released about it.
 
+    Attributes:
+        alpha: bound of the false discovery rate over a lineage's life.
+        pairs_min, pairs_max: pairs before the first look, and at the end of an attempt.
+        screen_margin: what a trial must beat the control by, on validation.
+        placebo_rate: share of attempts whose child is the champion in disguise.
+        holdout_step: released scores are rounded to this.
+        epoch_attempts: attempts that one holdout may judge in a lineage.
+        rechallenge_days: age at which a champion is to be tested again.
+    """
+
+    alpha: Decimal
+    pairs_min: int
+    pairs_max: int
     screen_margin: Decimal
-    pairs: int
+    placebo_rate: Decimal
     holdout_step: Decimal
+    epoch_attempts: int
+    rechallenge_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """Training FLOPs of a calendar month, all domains together."""
+
+    training_flops: int
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Corpus ids allowed by domain, and shell patterns of sources that are refused even so."""
+
+    allowed: Mapping[str, tuple[str, ...]]
+    forbidden: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """Seconds between two promotions of a lineage, by who asks for the next one."""
+
+    schedule_s: int
+    person_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Karma:
+    """What a schedule needs to start an attempt, what earns it, and how near a prediction must be to count."""
+
+    attempt: int
+    trial: int
+    calibrated: int
+    band: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a cycle may stay in each state, in seconds."""
+
+    propose_s: int
+    train_s: int
+    verify_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """One law of training."""
+
+    law: int
+    name: str
+    says: str
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The whole contract. `digest` is the SHA-256 of the file's exact bytes; `data` lists corpus ids by domain."""
+    """The whole contract.
+
+    Attributes:
+        confinement: the kinds of isolation that results may have been trained under, of `aams.confine.ISOLATIONS`.
+        digest: SHA-256 of the file's exact bytes.
+    """
 
     schema_version: int
     budget: Budget
-    data: Mapping[str, tuple[str, ...]]
+    month: Month
+    data: Data
     criteria: Criteria
     promotion: Promotion
+    cooldown: Cooldown
+    karma: Karma
+    autonomy: Literal["manual", "supervised", "autonomous"]
+    deadlines: Deadlines
+    confinement: tuple[str, ...]
+    laws: tuple[Law, ...]
     digest: str
 
 
@@ -75,4 +154,10 @@ def load_contract(path: Path) -> Contract:
         raise AamsError(
             *(document.problem(tuple(misfit.absolute_path), misfit.message, advice=advice) for misfit in misfits)
         )
-    return from_data(Contract, {**document.data, "digest": sha256(content)}, str(path))
+    contract = from_data(Contract, {**document.data, "digest": sha256(content)}, str(path))
+    if contract.promotion.pairs_min > contract.promotion.pairs_max:
+        raise failure("promotion.pairs_min is above promotion.pairs_max", contract.promotion.pairs_min, file=str(path))
+    numbers = [law.law for law in contract.laws]
+    if numbers != sorted(set(numbers)):
+        raise failure("laws must be numbered in order", ", ".join(map(str, numbers)), file=str(path))
+    return contract

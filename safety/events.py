@@ -1,8 +1,9 @@
 """The events of the ledger and what each one says: the closed vocabulary of AAMS's history.
 
-Records only. `EVENTS` names them; `SUCCESSORS` says which may come next in a cycle. A usual cycle is opened, proposed,
-frozen, trained, screened, attempted, frozen, trained, verdict, closed; a root, the first of a lineage, is opened,
-frozen, trained, attempted, verdict, closed.
+Records only; `safety.lifecycle` says which may follow which. A usual cycle is opened, proposed, frozen, trained,
+screened, attempted, frozen, trained, looked (the last three again while the evidence is not enough), verdict, revealed,
+approved, closed. A root, the first of a lineage, is opened, attempted, frozen, trained, looked, verdict, approved,
+closed. A re-challenge is opened, frozen, trained, looked, closed; a rollback is opened, recalled, approved, closed.
 """
 
 from __future__ import annotations
@@ -13,9 +14,39 @@ from typing import Literal
 
 from aams.canonical import from_data, to_data
 from aams.errors import LedgerError, Problem
-from aams.records import Arm, Cost, Criterion, Entry, Finding, Fitness, Mutation, Outcome, Pair, Stage
+from aams.records import (
+    Arm,
+    Cost,
+    Criterion,
+    Entry,
+    Finding,
+    Fitness,
+    Look,
+    Mutation,
+    Outcome,
+    Pair,
+    Stage,
+    Standing,
+)
+from safety.signatures import Statement
 
-Ending = Literal["accepted", "rejected", "screened-out", "nothing-to-try", "abandoned"]
+Ending = Literal[
+    "accepted",
+    "rejected",
+    "placebo",
+    "declined",
+    "rolled-back",
+    "screened-out",
+    "explored",
+    "nothing-to-try",
+    "abandoned",
+    "expired",
+    "confirmed",
+    "outdone",
+]
+"""Of an attempt: accepted, rejected, a placebo, or accepted by the arbiter and declined by the person. Of a rollback.
+Of a cycle without an attempt: the screen, a schedule without the karma for one, no child, a person, a deadline. Of a
+re-challenge: the champion stood, or its predecessor proved better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +96,43 @@ class Proposed:
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """A statement under one key. `principal` and `fingerprint` say whose, as was checked when it was recorded."""
+
+    statement: Statement
+    signature: str
+    principal: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Frozen:
-    """A manifest was frozen, and its single-use nonce issued."""
+    """A manifest was frozen, its single-use nonce issued and its compute reserved.
+
+    Attributes:
+        reserved_flops: training FLOPs of all its runs, taken from the month's budget until the results are in.
+        proposer: the first key; None where nobody could sign, and then nothing can be promoted.
+    """
 
     stage: Stage
+    batch: int
     manifest: str
     nonce: str
     runs: int
+    reserved_flops: int
+    proposer: Signed | None
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One training as it was reported; accuracy and bits are those on validation, None when it did not finish."""
+    """One training as it was reported.
+
+    Attributes:
+        spec: what was trained; "" for an attempt's child, which is sealed until the verdict.
+        accuracy, bits: on validation, None when it did not finish.
+        loss_last: in nats, 0 when it did not get as far.
+        law_violations: how many it reported, and one more when a limit of the budget stopped it.
+    """
 
     name: str
     arm: Arm
@@ -88,6 +144,8 @@ class RunSummary:
     items: int
     accuracy: float | None
     bits: float | None
+    loss_last: float
+    law_violations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +156,18 @@ class Trained:
         results: digest of results.json.
         weights: digest of each finished run's weights, by run name.
         isolation: what confined the trainer.
+        fingerprint: digest of the environment that the trained bytes depend on.
+        used_flops: training FLOPs of the steps that were taken; what was reserved beyond them is free again.
     """
 
     stage: Stage
+    batch: int
     results: str
     runs: tuple[RunSummary, ...]
     weights: Mapping[str, str]
     isolation: str
+    fingerprint: str
+    used_flops: int
     cpu_s: float
     wall_s: float
 
@@ -130,23 +193,48 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """A spec got its generation number: from here on it is on the record, whatever happens."""
+    """A child got its generation number: from here on it is on the record, whatever happens.
+
+    Attributes:
+        sealed: commitment to which spec it is and whether it is a placebo; "" for a root, which hides nothing.
+    """
 
     generation: str
-    spec: str
+    sealed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The arbiter recomputed a batch of pairs on the holdout and looked at all of them so far.
+
+    Attributes:
+        pairs: of this batch.
+        voice, control_voice: mean predictive distributions over the probe, (classes,); of the first batch only.
+        look: where the test stands; None for a root. Of a re-challenge it tests that the predecessor is better.
+        standing: "more" asks for another batch; "proven" for a root.
+    """
+
+    generation: str
+    batch: int
+    pairs: tuple[Pair, ...]
+    voice: tuple[float, ...]
+    control_voice: tuple[float, ...]
+    look: Look | None
+    standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The arbiter decided: the commit point. Scores are released ones, rounded to the contract's step.
+    """The arbiter decided. Scores are released ones, rounded to the contract's step.
 
     Attributes:
+        spec: id of what was judged.
         child: the child's scores; None when it could not be scored.
         control: the control's; None for a root.
         voice: mean predictive distribution of the child over the probe, which later children are compared with.
+        look: where the test stood; None for a root, and for a child that could not be scored.
         weights: digest of the child's run 0; "" when it returned none.
         archive: digest of the generation's hashes.csv, so that the ledger vouches for every artifact.
-        head_before, head_after: generation of the champion; "" before the first.
     """
 
     generation: str
@@ -156,10 +244,37 @@ class Verdict:
     reasons: tuple[str, ...]
     child: Fitness | None
     control: Fitness | None
-    pairs: tuple[Pair, ...]
+    look: Look | None
     voice: tuple[float, ...]
     weights: str
     archive: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """What was sealed before an attempt was trained: its child, and whether it was a placebo. Anybody can check it."""
+
+    generation: str
+    spec: str
+    placebo: bool
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """An earlier champion is proposed to be champion again: the first key of a rollback."""
+
+    generation: str
+    reason: str
+    proposer: Signed
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The second key: the commit point, which moves HEAD."""
+
+    generation: str
+    approver: Signed
     head_before: str
     head_after: str
 
@@ -172,7 +287,20 @@ class Closed:
     reason: str
 
 
-Facts = Opened | Proposed | Frozen | Trained | Screened | Attempted | Verdict | Closed
+Facts = (
+    Opened
+    | Proposed
+    | Frozen
+    | Trained
+    | Screened
+    | Attempted
+    | Looked
+    | Verdict
+    | Revealed
+    | Recalled
+    | Approved
+    | Closed
+)
 
 EVENTS: dict[str, type[Facts]] = {
     "opened": Opened,
@@ -181,20 +309,12 @@ EVENTS: dict[str, type[Facts]] = {
     "trained": Trained,
     "screened": Screened,
     "attempted": Attempted,
+    "looked": Looked,
     "verdict": Verdict,
+    "revealed": Revealed,
+    "recalled": Recalled,
+    "approved": Approved,
     "closed": Closed,
-}
-
-SUCCESSORS: dict[str, tuple[str, ...]] = {
-    "": ("opened",),
-    "opened": ("proposed", "frozen", "closed"),
-    "proposed": ("frozen", "closed"),
-    "frozen": ("trained", "closed"),
-    "trained": ("screened", "attempted", "verdict", "closed"),
-    "screened": ("attempted", "closed"),
-    "attempted": ("frozen", "verdict", "closed"),
-    "verdict": ("closed",),
-    "closed": (),
 }
 
 

@@ -1,6 +1,6 @@
 """HEAD and champion.yaml: the two files that show what the ledger decided.
 
-Takes a `State`; the verdict in the ledger is the commit point, these files follow it. `heal` makes them equal to it
+Takes a `State`; the approval in the ledger is the commit point, these files follow it. `heal` makes them equal to it
 after a crash. Never overwrites a champion.yaml that somebody edited.
 """
 
@@ -12,7 +12,7 @@ from aams.canonical import sha256
 from aams.errors import failure
 from aams.files import read_bounded, write_whole
 from aams.strict import MAX_YAML_BYTES
-from safety.archive import HISTORY, generation_path, read_spec, sweep
+from safety.archive import HISTORY, generation_path, protect, read_spec, sweep
 from safety.ledger import CYCLES
 from safety.state import Champion, Lineage, State
 
@@ -31,7 +31,7 @@ def champion_path(root: Path, domain: str) -> Path:
 
 
 def head_line(champion: Champion) -> bytes:
-    """What HEAD holds: generation, spec id and the digest of the verdict's entry, one line."""
+    """What HEAD holds: generation, spec id and the digest of the approval's entry, one line."""
     return f"{champion.generation} {champion.spec} {champion.entry}\n".encode("ascii")
 
 
@@ -46,12 +46,13 @@ def heal(root: Path, state: State) -> tuple[str, ...]:
     Raises:
         AamsError: champion.yaml holds something that no generation archived, so somebody's edit would be lost.
     """
-    sweep(root / CYCLES)
+    sweep((root / CYCLES).parent)
     sweep(root / SPECS)
     mended = []
     for domain, lineage in sorted(state.lineages.items()):
         if not lineage.champion:
             continue
+        protect(generation_path(root, domain, lineage.champion.directory))
         spec = read_spec(generation_path(root, domain, lineage.champion.directory))
         for path, content in (
             (champion_path(root, domain), spec),

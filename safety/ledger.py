@@ -38,6 +38,11 @@ def entry_bytes(entry: Entry) -> bytes:
     return canonical_json(to_data(entry)) + b"\n"
 
 
+def recorded_as(entry: Entry) -> Recorded:
+    """An entry with the digest that its file will have."""
+    return Recorded(entry, sha256(entry_bytes(entry)))
+
+
 def next_entry(ledger: Sequence[Recorded], cycle: str, facts: Facts, domain: str, contract: str, now: str) -> Entry:
     """Build the entry that continues a cycle, or opens it, after everything the ledger holds.
 
@@ -105,6 +110,15 @@ def tips(ledger: Iterable[Recorded]) -> tuple[str, ...]:
     recorded = tuple(ledger)
     followed = {digest for entry, _ in recorded for digest in entry.follows}
     return tuple(sorted(digest for _, digest in recorded if digest not in followed))
+
+
+def up_to(wanted: Iterable[str], ledger: Sequence[Recorded]) -> list[Recorded]:
+    """The part of an ordered ledger that these entries follow, themselves included."""
+    included = set(wanted)
+    for entry, digest in reversed(ledger):
+        if digest in included:
+            included.update(entry.follows)
+    return [recorded for recorded in ledger if recorded.digest in included]
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -1,6 +1,6 @@
 """The frozen manifest: everything a training may depend on, declared before it starts.
 
-Takes `Inputs`, gives a `Manifest` with a single-use nonce, writes it read-only and checks a bundle's files against it.
+Takes `Inputs` and their envelope, gives a `Manifest`, writes it read-only and checks a bundle's files against it.
 The digest of a manifest is that of its inputs alone, so equal work has an equal digest. Never changes one.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from aams.canonical import SHA256, canonical_json, digest, from_data, to_data
@@ -16,7 +15,6 @@ from aams.errors import AamsError, Problem, failure
 from aams.files import digest_file, list_files, read_bounded, write_whole
 from aams.records import Envelope, Inputs, Manifest
 from aams.strict import SLUG, read_json
-from safety.clock import utc_now
 
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -27,13 +25,13 @@ def new_nonce() -> str:
     return secrets.token_hex(32)
 
 
-def freeze(inputs: Inputs, clock: Callable[[], str] = utc_now, nonce: Callable[[], str] = new_nonce) -> Manifest:
+def freeze(inputs: Inputs, envelope: Envelope) -> Manifest:
     """Declare one dispatch.
 
     Raises:
         AamsError: a run, a file or a digest in the inputs is named in a way that could be read as something else.
     """
-    manifest = Manifest(inputs, Envelope(nonce(), clock()))
+    manifest = Manifest(inputs, envelope)
     check_manifest(manifest, "manifest")
     return manifest
 
@@ -83,6 +81,7 @@ def check_manifest(manifest: Manifest, source: str) -> None:
         *inputs.digests.values(),
         *(run.spec for run in inputs.runs),
         manifest.envelope.nonce,
+        *([inputs.sealed] if inputs.sealed else []),
     )
     badly_named += [value for value in digests if not SHA256.fullmatch(value)]
     if badly_named:

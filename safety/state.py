@@ -1,7 +1,8 @@
-"""The state of every lineage: what the ledger adds up to.
+"""The state of every lineage and of the budget: what the ledger adds up to.
 
-Takes the entries in order, gives a `State`. Pure: equal ledgers, equal states. Refuses a history that contradicts
-itself (an event out of turn, a generation number twice, a verdict over another champion); never repairs one.
+Takes the entries in order, gives a `State`. Pure: equal ledgers, equal states. Every counter (compute, karma, attempts,
+discoveries, placebos) is such a sum and stands nowhere else. Refuses a history that contradicts itself; never repairs
+one.
 """
 
 from __future__ import annotations
@@ -10,22 +11,36 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from aams.errors import LedgerError, Problem
-from aams.records import Entry, Fitness, Outcome
-from safety.events import SUCCESSORS, Attempted, Closed, Opened, Trained, Verdict, entry_name, facts_of
+from aams.records import Entry, Fitness, Look, Outcome
+from safety.events import (
+    Approved,
+    Attempted,
+    Closed,
+    Ending,
+    Frozen,
+    Looked,
+    Proposed,
+    Recalled,
+    Revealed,
+    Trained,
+    Verdict,
+    facts_of,
+)
 from safety.ledger import Recorded
+from safety.lifecycle import Cycle, advance, contradiction
 
-Status = Literal["open", "accepted", "rejected", "abandoned"]
+Status = Literal["open", "accepted", "rejected", "placebo", "declined", "abandoned"]
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """An accepted generation: its spec's id, its weights' digest, its released scores, its verdict's entry.
+    """An approved generation: its spec's id, its weights' digest, its released scores, its approval's entry.
 
     Attributes:
         directory: its name below `specs/history/<domain>/`.
         voice: mean predictive distribution over the probe, (classes,).
-        entry: digest of the verdict that made it champion.
+        entry: digest of the approval that made it champion.
+        since: when that was, UTC.
     """
 
     generation: str
@@ -35,6 +50,7 @@ class Champion:
     fitness: Fitness
     voice: tuple[float, ...]
     entry: str
+    since: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +58,25 @@ class Generation:
     """One attempt. `parent` is the champion's generation when it was attempted, "" for a root.
 
     Attributes:
+        spec: id of what was attempted; "" before the verdict.
+        verdict: the arbiter's; "" without one.
         archive: digest of its hashes.csv; "" without a verdict.
         weights: digest of its run 0; "" when there are none.
+        fitness: the child's released scores; None when it was not scored.
+        voice: (classes,), empty when it was not scored.
     """
 
     name: str
     directory: str
     cycle: str
-    spec: str
     parent: str
     status: Status
-    archive: str
-    weights: str
+    spec: str = ""
+    verdict: Outcome | Literal[""] = ""
+    archive: str = ""
+    weights: str = ""
+    fitness: Fitness | None = None
+    voice: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +90,13 @@ class Lineage:
         tried: ids of the specs it has trained to the end or to a failure; one that a budget stopped is not among them.
         generations: every attempt of the domain, oldest first.
         next_generation: the number the next attempt takes.
+        attempts, discoveries: hypotheses of the present line so far, and those the arbiter accepted, placebos included.
+        placebos, false_promotions: placebos that were revealed in the domain, and those the arbiter had accepted.
+        trials: runs whose results were verified since the last promotion.
+        predictions: predicted and estimated gain of each child judged since the last promotion.
+        retested: when the champion was last trained against its predecessor again, UTC; "" when it never was.
+        retest: what came of it: its gain is the champion's over its predecessor.
+        ended: how the last cycle ended; "" before the first.
     """
 
     corpus: str = ""
@@ -76,27 +106,32 @@ class Lineage:
     tried: frozenset[str] = frozenset()
     generations: tuple[Generation, ...] = ()
     next_generation: str = "G000"
-
-
-@dataclass(frozen=True, slots=True)
-class Cycle:
-    """A cycle that has not ended: how it began, its last event, and its attempt and verdict when there are."""
-
-    id: str
-    domain: str
-    opened: Opened
-    number: int
-    event: str
-    generation: str = ""
-    verdict: Outcome | Literal[""] = ""
+    attempts: int = 0
+    discoveries: int = 0
+    placebos: int = 0
+    false_promotions: int = 0
+    trials: int = 0
+    predictions: tuple[tuple[float, float], ...] = ()
+    retested: str = ""
+    retest: Look | None = None
+    ended: Ending | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Every lineage by domain, and the cycles that have not ended, by id."""
+    """Every lineage by domain, the cycles that have not ended, by id, and what each month's compute is spoken for.
+
+    Attributes:
+        month_flops: training FLOPs reserved or used, by month, as in `2026-11`.
+        promised: predicted effects of the children of open cycles, by cycle and spec.
+        time: of the newest entry, UTC; "" before the first.
+    """
 
     lineages: Mapping[str, Lineage] = field(default_factory=dict)
     open_cycles: Mapping[str, Cycle] = field(default_factory=dict)
+    month_flops: Mapping[str, int] = field(default_factory=dict)
+    promised: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    time: str = ""
 
 
 def fold(ledger: Iterable[Recorded]) -> State:
@@ -105,90 +140,173 @@ def fold(ledger: Iterable[Recorded]) -> State:
     Raises:
         LedgerError: naming the first entry that contradicts those before it.
     """
-    lineages: dict[str, Lineage] = {}
-    cycles: dict[str, Cycle] = {}
-    for entry, digest in ledger:
-        facts = facts_of(entry)
-        cycle = _advance(cycles.get(entry.cycle), entry, facts)
-        lineage = lineages.get(entry.domain, Lineage())
-        match facts:
-            case Trained():
-                trained = frozenset(run.spec for run in facts.runs if run.status != "stopped")
-                lineage = replace(lineage, tried=lineage.tried | trained)
-            case Attempted():
-                lineage = _attempt(lineage, cycle, entry, facts)
-                cycle = replace(cycle, generation=facts.generation)
-            case Verdict():
-                lineage = _decide(lineage, cycle, entry, digest, facts)
-                cycle = replace(cycle, verdict=facts.outcome)
-            case Closed():
-                lineage = _close(lineage, cycle, entry, facts)
-        lineages[entry.domain] = lineage
-        cycles[entry.cycle] = cycle
-    return State(lineages, {name: cycle for name, cycle in cycles.items() if cycle.event != "closed"})
+    state = State()
+    for recorded in ledger:
+        state = add(state, recorded)
+    return state
 
 
-def _advance(cycle: Cycle | None, entry: Entry, facts: object) -> Cycle:
-    last = cycle.event if cycle else ""
-    if entry.event not in SUCCESSORS[last]:
-        allowed = ", ".join(SUCCESSORS[last]) or "nothing"
-        raise _contradiction(entry, "is out of turn", f"{entry.event} after {last or 'nothing'}", f"allowed: {allowed}")
-    if isinstance(facts, Opened):
-        return Cycle(entry.cycle, entry.domain, facts, entry.number, entry.event)
-    if cycle is None or cycle.domain != entry.domain:
-        raise _contradiction(entry, "belongs to another domain than its cycle", entry.domain)
-    return replace(cycle, number=entry.number, event=entry.event)
+def add(state: State, recorded: Recorded) -> State:
+    """The state after one more entry.
+
+    Raises:
+        LedgerError: the entry contradicts those before it.
+    """
+    entry, digest = recorded
+    facts = facts_of(entry)
+    before = state.open_cycles.get(entry.cycle)
+    cycle = advance(before, entry, facts)
+    lineage = state.lineages.get(entry.domain, Lineage())
+    months, promised = state.month_flops, state.promised
+    match facts:
+        case Proposed():
+            promised = {**promised, cycle.id: {child.spec: child.predicted_effect for child in facts.children}}
+        case Frozen():
+            months = _spoken_for(months, entry.time, facts.reserved_flops)
+        case Trained():
+            reserved_at = before.since if before else entry.time
+            months = _spoken_for(months, reserved_at, facts.used_flops - (before.reserved_flops if before else 0))
+            lineage = _train(lineage, facts)
+        case Attempted():
+            lineage = _attempt(lineage, cycle, entry, facts)
+        case Looked() if cycle.stage == "rechallenge" and facts.standing != "more":
+            _agree(entry, "generation", facts.generation, _head(lineage))
+            lineage = replace(lineage, retested=entry.time, retest=facts.look)
+        case Verdict():
+            lineage = _decide(lineage, cycle, facts, promised.get(cycle.id, {}))
+        case Revealed() if facts.placebo:
+            lineage = _unmask(lineage, cycle)
+        case Recalled():
+            _recall(lineage, entry, facts)
+        case Approved():
+            lineage = _approve(lineage, cycle, entry, digest, facts)
+        case Closed():
+            lineage = replace(_close(lineage, cycle, facts), ended=facts.outcome)
+            promised = {name: effects for name, effects in promised.items() if name != cycle.id}
+    still_open = {name: other for name, other in state.open_cycles.items() if name != cycle.id}
+    if not isinstance(facts, Closed):
+        still_open[cycle.id] = cycle
+    return State({**state.lineages, entry.domain: lineage}, still_open, months, promised, entry.time)
+
+
+def _spoken_for(months: Mapping[str, int], time: str, flops: int) -> Mapping[str, int]:
+    month = time[:7]
+    return {**months, month: months.get(month, 0) + flops}
+
+
+def _train(lineage: Lineage, facts: Trained) -> Lineage:
+    trained = frozenset(run.spec for run in facts.runs if run.spec and run.status != "stopped")
+    verified = sum(run.arm == "child" for run in facts.runs) if facts.stage == "trial" else 0
+    return replace(lineage, tried=lineage.tried | trained, trials=lineage.trials + verified)
 
 
 def _attempt(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Attempted) -> Lineage:
     _agree(entry, "generation", facts.generation, lineage.next_generation)
     _agree(entry, "parent", cycle.opened.parent, _head(lineage) if cycle.opened.parent else "")
-    if cycle.generation:
-        raise _contradiction(entry, "is a second attempt of one cycle", facts.generation)
     directory = f"{facts.generation}-{entry.time[:10].replace('-', '')}-{entry.time[11:19].replace(':', '')}"
-    attempt = Generation(facts.generation, directory, entry.cycle, facts.spec, cycle.opened.parent, "open", "", "")
+    attempt = Generation(facts.generation, directory, entry.cycle, cycle.opened.parent, "open")
     generations = (*lineage.generations, attempt)
-    return replace(lineage, generations=generations, next_generation=f"G{len(generations):03d}")
-
-
-def _decide(lineage: Lineage, cycle: Cycle, entry: Entry, digest: str, facts: Verdict) -> Lineage:
-    head = _head(lineage)
-    attempt = next((item for item in lineage.generations if item.name == cycle.generation), None)
-    if attempt is None:
-        raise _contradiction(entry, "is a verdict without an attempt", facts.generation)
-    _agree(entry, "generation", facts.generation, attempt.name)
-    _agree(entry, "spec", facts.spec, attempt.spec)
-    _agree(entry, "head_before", facts.head_before, head)
-    _agree(entry, "head_after", facts.head_after, attempt.name if facts.outcome == "accepted" else head)
-    lineage = _settle(lineage, replace(attempt, status=facts.outcome, archive=facts.archive, weights=facts.weights))
-    if facts.outcome == "rejected":
-        return lineage
-    _agree(entry, "parent", attempt.parent, head if attempt.parent else "")
-    if facts.child is None or not facts.weights:
-        raise _contradiction(entry, "accepts a child without scores or weights", facts.generation)
-    champion = Champion(attempt.name, attempt.directory, attempt.spec, facts.weights, facts.child, facts.voice, digest)
-    if attempt.parent:
-        return replace(lineage, champion=champion, best_recall=max(lineage.best_recall, facts.child.recall))
     return replace(
         lineage,
-        corpus=cycle.opened.corpus,
-        champion=champion,
-        root=champion,
-        best_recall=facts.child.recall,
-        tried=frozenset({attempt.spec}),
+        generations=generations,
+        next_generation=f"G{len(generations):03d}",
+        attempts=lineage.attempts + bool(cycle.opened.parent),
     )
 
 
-def _close(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Closed) -> Lineage:
-    decided = facts.outcome if facts.outcome in ("accepted", "rejected") else ""
-    if decided != cycle.verdict:
-        raise _contradiction(
-            entry, "closes otherwise than its verdict", facts.outcome, f"the verdict is {cycle.verdict or 'missing'}"
-        )
+def _decide(lineage: Lineage, cycle: Cycle, facts: Verdict, promised: Mapping[str, float]) -> Lineage:
+    attempt = next(item for item in lineage.generations if item.name == cycle.generation)
+    judged = replace(
+        attempt,
+        status="rejected" if facts.outcome == "rejected" else "open",
+        spec=facts.spec,
+        verdict=facts.outcome,
+        archive=facts.archive,
+        weights=facts.weights,
+        fitness=facts.child,
+        voice=facts.voice,
+    )
+    lineage = replace(_settle(lineage, judged), tried=lineage.tried | {facts.spec})
+    if facts.look is None or not _of_present_line(lineage, judged):
+        return lineage
+    predicted = promised.get(facts.spec)
+    known = () if predicted is None else ((predicted, facts.look.gain),)
+    found = lineage.discoveries + (facts.outcome == "accepted")
+    return replace(lineage, discoveries=found, predictions=lineage.predictions + known)
+
+
+def _unmask(lineage: Lineage, cycle: Cycle) -> Lineage:
+    """Count a placebo, and let the child whose place it took be proposed again."""
+    attempt = next(item for item in lineage.generations if item.name == cycle.generation)
+    lineage = _settle(lineage, replace(attempt, status="placebo"))
+    return replace(
+        lineage,
+        tried=lineage.tried - {cycle.best},
+        placebos=lineage.placebos + 1,
+        false_promotions=lineage.false_promotions + (cycle.verdict == "accepted"),
+    )
+
+
+def _recall(lineage: Lineage, entry: Entry, facts: Recalled) -> None:
+    recalled = _find(lineage, entry, facts.generation, "accepted")
+    if not _of_present_line(lineage, recalled) or recalled.name == _head(lineage):
+        raise contradiction(entry, "recalls what is no earlier champion of the present line", facts.generation)
+
+
+def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, digest: str, facts: Approved) -> Lineage:
+    head = _head(lineage)
+    _agree(entry, "head_before", facts.head_before, head)
+    _agree(entry, "parent", cycle.opened.parent, head if cycle.opened.parent else "")
+    attempt = _find(lineage, entry, facts.generation, "accepted" if cycle.recalled else "open")
+    if attempt.fitness is None:
+        raise contradiction(entry, "approves a generation without scores", facts.generation)
+    champion = Champion(
+        attempt.name,
+        attempt.directory,
+        attempt.spec,
+        attempt.weights,
+        attempt.fitness,
+        attempt.voice,
+        digest,
+        entry.time,
+    )
+    lineage = _settle(lineage, replace(attempt, status="accepted"))
+    lineage = replace(lineage, champion=champion, trials=0, predictions=(), retested="", retest=None)
+    if attempt.parent or cycle.recalled:
+        return replace(lineage, best_recall=max(lineage.best_recall, champion.fitness.recall))
+    return replace(
+        lineage,
+        corpus=cycle.opened.corpus,
+        root=champion,
+        best_recall=champion.fitness.recall,
+        tried=frozenset({attempt.spec}),
+        attempts=0,
+        discoveries=0,
+    )
+
+
+def _close(lineage: Lineage, cycle: Cycle, facts: Closed) -> Lineage:
+    ended: Status = "declined" if cycle.verdict == "accepted" else "abandoned"
     for attempt in lineage.generations:
         if attempt.name == cycle.generation and attempt.status == "open":
-            lineage = _settle(lineage, replace(attempt, status="abandoned"))
+            lineage = _settle(lineage, replace(attempt, status=ended))
     return lineage
+
+
+def _find(lineage: Lineage, entry: Entry, name: str, status: Status) -> Generation:
+    for attempt in lineage.generations:
+        if attempt.name == name and attempt.status == status:
+            return attempt
+    raise contradiction(entry, f"names a generation that is not {status}", name)
+
+
+def _of_present_line(lineage: Lineage, attempt: Generation) -> bool:
+    """Whether an attempt descends from the present root: a cycle may outlive the line that it was opened in."""
+    parents = {other.name: other.parent for other in lineage.generations}
+    origin = attempt.name
+    while parents[origin]:
+        origin = parents[origin]
+    return lineage.root is not None and origin == lineage.root.generation
 
 
 def _settle(lineage: Lineage, settled: Generation) -> Lineage:
@@ -202,10 +320,6 @@ def _head(lineage: Lineage) -> str:
 
 def _agree(entry: Entry, name: str, got: str, wanted: str) -> None:
     if got != wanted:
-        raise _contradiction(
+        raise contradiction(
             entry, f"contradicts the ledger before it: {name} should be {wanted or 'empty'}", got or "empty"
         )
-
-
-def _contradiction(entry: Entry, what: str, got: str, advice: str = "") -> LedgerError:
-    return LedgerError(Problem(what, got, advice or "restore logs/cycles from Git", entry_name(entry)))

@@ -15,8 +15,10 @@ from aams.files import is_leftover, read_bounded
 from aams.strict import MAX_YAML_BYTES
 from safety import store
 from safety.archive import HASHES, HISTORY, check_generation, generation_path
+from safety.endorsement import check_promotions
 from safety.head import MAX_HEAD_BYTES, SPECS, champion_path, head_line, head_path
 from safety.ledger import read_ledger
+from safety.sshkeygen import have_ssh_keygen
 from safety.state import Generation, State, fold
 
 MAX_VIEW_BYTES = 64 * 1024 * 1024
@@ -28,6 +30,7 @@ class Report:
 
     Attributes:
         weights_checked, weights_absent: generations whose weights are here and match, or are not on this machine.
+        promotions: those whose two signatures hold; None where `ssh-keygen` is missing and nobody could check.
     """
 
     entry_count: int = 0
@@ -35,6 +38,7 @@ class Report:
     weights_checked: int = 0
     weights_absent: int = 0
     view_count: int = 0
+    promotions: int | None = None
     broken: Problem | None = None
 
 
@@ -51,6 +55,8 @@ def verify(root: Path, views: Mapping[str, tuple[bytes | None, ...]] | None = No
         ledger = read_ledger(root)
         state = fold(ledger)
         report = replace(report, entry_count=len(ledger))
+        if have_ssh_keygen():
+            report = replace(report, promotions=check_promotions(root, ledger))
         for domain, lineage in sorted(state.lineages.items()):
             for generation in lineage.generations:
                 report = _check_generation(root, domain, generation, report)
@@ -93,8 +99,8 @@ def _check_generation(root: Path, domain: str, generation: Generation, report: R
 
 def _check_head(root: Path, domain: str, state: State) -> None:
     champion = state.lineages[domain].champion
-    unsettled = any(cycle.domain == domain and cycle.verdict for cycle in state.open_cycles.values())
-    if not champion or unsettled:  # killed right after a verdict: the next cycle brings HEAD up to it
+    unsettled = any(cycle.domain == domain and cycle.phase == "COMMIT" for cycle in state.open_cycles.values())
+    if not champion or unsettled:  # killed right after an approval: the next command brings HEAD up to it
         return
     head = head_path(root, domain)
     if read_bounded(head, MAX_HEAD_BYTES) != head_line(champion):

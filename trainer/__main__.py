@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import gc
 import json
 import os
 import signal
@@ -87,8 +88,11 @@ def _listen_for_signals() -> int:
 
 def _train(bundle: results.Bundle, out: Path, workers: int, isolation: str, interruption: int) -> bool:
     """Train what is missing and write the results, unless interrupted; says whether they are whole."""
+    gc.disable()
     from trainer import runs  # imports torch, which must see _ENVIRONMENT
 
+    gc.freeze()  # what torch's import left is there to stay: not searched at the end of this process, nor in its forks
+    gc.enable()
     started_at = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     started = time.monotonic()
     every = bundle.inputs["runs"]

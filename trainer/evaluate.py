@@ -1,16 +1,13 @@
-"""The one home of torch evaluation, and the service that trusted code asks for it.
+"""The one home of torch evaluation, and the jobs that trusted code has done with torch (`trainer.service`).
 
-`python -m trainer.evaluate` reads one JSON job a line and answers one JSON line, so that torch is imported once for
-many jobs: `evaluate` (a model with its weights, on splits of a domain), `smoke` (does a fresh model hold what its cost
-says) and `table` (which tensors its weights hold). Takes paths and arrays, gives scores. Never trains and never writes
-a file.
+A job is `evaluate` (a model with its weights, on splits of a domain), `smoke` (does a fresh model hold what its cost
+says) or `table` (which tensors its weights hold). Takes paths and arrays, gives scores. Never trains and never writes a
+file.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer import data, memory, models, smoke
+from trainer import data, models, smoke
 from trainer.laws import Guard
 
 TOKENS_AT_ONCE = 4096
@@ -52,7 +49,7 @@ def score(model: nn.Module, domain: str, arrays: data.Arrays) -> Scores:
         logits = torch.cat([model(*inputs) for inputs in taken], dim=1) if domain == "language" else model(*taken[0])
         log_probability = logits.float().log_softmax(-1)  # (B, C) or (B, T, C)
         right = log_probability.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-        hit = log_probability.argmax(-1) == targets
+        hit = log_probability.max(-1).indices == targets  # the first of equals, as argmax, in half its time
         accuracy.append(hit.double().view(len(targets), -1).mean(1))
         nats.append(-right.double().view(len(targets), -1).mean(1))
         mean = log_probability.exp_().flatten(0, -2).mean(0, dtype=torch.float64)
@@ -102,11 +99,9 @@ def table(job: Mapping[str, Any]) -> dict[str, Any]:
 _JOBS = {"evaluate": evaluate, "smoke": smoke.smoke, "table": table}
 
 
-def answer(line: str, guard: Guard) -> dict[str, Any]:
+def answer(job: Mapping[str, Any], guard: Guard) -> dict[str, Any]:
     """Do one job; whatever goes wrong with it is the answer."""
-    guard.violations.clear()
     try:
-        job = json.loads(line)
         guard.allow(Path(job["model"]))
         result = _JOBS[job["job"]](job)
         if guard.violations:
@@ -116,20 +111,3 @@ def answer(line: str, guard: Guard) -> dict[str, Any]:
         first_line = (str(error).splitlines() or [""])[0]
         return {"error": f"{type(error).__name__}: {first_line}"[:400]}
     return result
-
-
-def main() -> None:
-    """Serve until stdin ends. A model that prints can't disturb the answers: they have a stream of their own."""
-    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)
-    memory.keep()
-    torch.set_num_threads(1)
-    guard = Guard([])
-    guard.install()
-    for line in sys.stdin:
-        answers.write(json.dumps(answer(line, guard), allow_nan=False) + "\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    main()

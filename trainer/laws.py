@@ -1,41 +1,67 @@
-"""The laws a model's code lives under: it writes nothing, reaches no network, starts no process, reads only its bundle.
+"""The laws a model's code lives under, told by the names that the contract gives them.
 
-Takes the places that may be read, stops whatever else Python reports through its audit hook (PEP 578), and lists it.
+Takes the places that may be read, stops whatever else Python reports through its audit hook (PEP 578), and lists it:
+
+- read-only-root: something below those places would be written;
+- own-directory: anything else would be written, or read (the model has nothing to write: its process's parent does);
+- no-network: a socket, a name looked up;
+- no-system: a process, a signal, the environment, native code, and whatever could take this guard away;
+- bounds: a limit of the process would be moved. Reaching a limit of the budget is `trainer.train`'s to say;
+- logged: is its parent's to say, of a process that ends without an outcome (`trainer.runs`).
+
 A tripwire, not a wall: native code can go around it, so lanes also confine the whole process (`aams.confine`). An
-audit hook can't be removed, so a guard lives as long as its process.
+audit hook can't be removed, so a guard lives as long as its process. It uses copies of what it calls, so that a model
+that replaces them changes nothing, and tells `report` of a violation before the model goes on: what was told has left
+the process and can't be taken back.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
+import stat
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from types import FunctionType, SimpleNamespace
+from typing import Any, NoReturn
 
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_MAX_LISTED = 64
-_MAX_TEXT = 160
+MAX_LISTED = 64
+MAX_TEXT = 160
 
+ROOT, OWN, NETWORK, SYSTEM, BOUNDS = "read-only-root", "own-directory", "no-network", "no-system", "bounds"
+LOGGED = "logged"
+
+_WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_LISTING = frozenset(("os.listdir", "os.scandir", "os.chdir", "glob.glob"))
+_WRITING = frozenset(
+    (
+        *("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"),
+        *("os.chmod", "os.chown", "os.chflags", "os.utime", "os.setxattr", "os.removexattr", "os.lockf"),
+        *("sqlite3.connect", "sqlite3.connect/handle", "tempfile.mkstemp", "tempfile.mkdtemp"),
+    )
+)
 _LAW_OF_EVENT = {
-    **dict.fromkeys(("os.listdir", "os.scandir", "os.chdir", "glob.glob"), "read"),
-    **dict.fromkeys(
-        (
-            *("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"),
-            *("os.chmod", "os.chown", "os.chflags", "os.utime", "os.setxattr", "os.removexattr", "os.lockf"),
-            *("sqlite3.connect", "tempfile.mkstemp", "tempfile.mkdtemp"),
-        ),
-        "write",
-    ),
+    **dict.fromkeys(("urllib.Request", "webbrowser.open"), NETWORK),
     **dict.fromkeys(
         (
             *("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty"),
-            *("pty.spawn", "os.kill", "os.killpg", "signal.pthread_kill", "ctypes.dlopen"),
+            *("pty.spawn", "os.kill", "os.killpg", "signal.pthread_kill"),
+            *("os.putenv", "os.unsetenv"),
+            *("sqlite3.enable_load_extension", "sqlite3.load_extension", "os.add_dll_directory"),
+            *("sys.addaudithook", "sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"),
+            *("sys.remote_exec", "cpython.PyInterpreterState_New"),
+            *("builtins.breakpoint", "builtins.input", "pickle.find_class"),
         ),
-        "process",
+        SYSTEM,
     ),
+    **dict.fromkeys(("resource.setrlimit", "resource.prlimit"), BOUNDS),
 }
+_LAW_OF_FAMILY = {"socket": NETWORK, "syslog": SYSTEM, "ctypes": SYSTEM, "gc": SYSTEM}
+_BACK_DOORS = frozenset(("_posixsubprocess", "_xxsubinterpreters", "_interpreters", "_testcapi", "_testinternalcapi"))
+"""Modules that could start a process or an interpreter that no hook sees."""
 
 
 class LawError(PermissionError):
@@ -43,61 +69,119 @@ class LawError(PermissionError):
 
 
 class Guard:
-    """Stops and lists what breaks the laws, from `install` to the end of the process.
-
-    Attributes:
-        violations: what was stopped, such as `network: socket.connect`; the first 64.
-    """
+    """Stops and lists what breaks the laws, from `install` to the end of the process."""
 
     def __init__(self, readable: Iterable[Path], report: Callable[[str], None] | None = None) -> None:
         """Allow reading below `readable` and below the libraries; tell `report` of every violation as it happens."""
-        self.violations: list[str] = []
+        self._listed: list[str] = []
         self._roots: list[str] = []
         for path in (*readable, *_libraries()):
             self.allow(path)
         self._report = report
 
+    @property
+    def violations(self) -> list[str]:
+        """What was stopped, such as `no-network: socket.connect`; the first 64."""
+        return list(self._listed)
+
     def install(self) -> None:
         """Begin, for good. Modules are no longer looked for outside the readable places, nor is bytecode cached."""
         sys.dont_write_bytecode = True
-        sys.path[:] = [entry for entry in sys.path if self._may_read(entry)]
-        sys.addaudithook(self._audit)
+        judge, stop = _judge(self._roots), _stopper(self._listed, self._report)
+        sys.path[:] = [entry for entry in sys.path if not judge("os.listdir", (entry,))]
+        _close_back_doors(stop)
+
+        def audit(event: str, arguments: tuple[Any, ...]) -> None:
+            if found := judge(event, arguments):
+                stop(found)
+
+        sys.addaudithook(audit)
 
     def allow(self, path: Path) -> None:
         """Let one more place be read."""
         self._roots.append(os.path.realpath(path))
 
-    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+
+def _judge(roots: list[str]) -> Callable[[str, tuple[Any, ...]], str]:
+    """Give a function that names what an event breaks, as `law: what`, or "" for nothing."""
+    law_of_event, law_of_family = dict(_LAW_OF_EVENT), dict(_LAW_OF_FAMILY)
+    listing, writing, back_doors, writing_flags = _LISTING, _WRITING, _BACK_DOORS, _WRITING_FLAGS
+    root_law, own_law, system = ROOT, OWN, SYSTEM
+    realpath, fsdecode, separator = _own_realpath(), os.fsdecode, os.sep
+    paths = (str, bytes, os.PathLike)
+
+    def inside(path: Any) -> bool:
+        real = realpath(fsdecode(path or "."))
+        return any(real == root or real.startswith(root + separator) for root in roots)
+
+    def told(path: Any) -> str:
+        return str(fsdecode(path)) if isinstance(path, paths) else ""
+
+    def judge(event: str, arguments: tuple[Any, ...]) -> str:
         if event == "open":
             path, _, flags = arguments
             if isinstance(path, int):
-                return
-            if flags & _WRITING:
-                self._stop("write", str(os.fsdecode(path)))
-            elif not self._may_read(path):
-                self._stop("read", str(os.fsdecode(path)))
-        elif event.startswith("socket."):
-            self._stop("network", event)
-        elif event in _LAW_OF_EVENT:
-            law = _LAW_OF_EVENT[event]
-            if law != "read":
-                self._stop(law, event)
-            elif not self._may_read(arguments[0]):
-                self._stop(law, str(arguments[0]))
+                return ""
+            if flags & writing_flags:
+                return f"{root_law if inside(path) else own_law}: write {told(path)}"
+            return "" if inside(path) else f"{own_law}: read {told(path)}"
+        if event == "import":
+            name, library = arguments[:2]
+            if name in back_doors:
+                return f"{system}: import {name}"
+            return f"{system}: load {told(library)}" if library and not inside(library) else ""
+        if event in listing:
+            path = arguments[0]
+            return "" if isinstance(path, int) or inside(path) else f"{own_law}: {event} {told(path)}"
+        if event in writing:
+            named = [one for one in arguments[:2] if isinstance(one, paths)]
+            return f"{root_law if any(map(inside, named)) else own_law}: {event} {' '.join(map(told, named))}"
+        if event == "object.__setattr__":
+            return f"{system}: {event} {arguments[1]}" if arguments[1] == "__code__" else ""
+        law = law_of_event.get(event) or law_of_family.get(event.partition(".")[0])
+        return f"{law}: {event}" if law else ""
 
-    def _may_read(self, path: Any) -> bool:
-        if isinstance(path, int):
-            return True
-        real = os.path.realpath(os.fsdecode(path or "."))
-        return any(real == root or real.startswith(root + os.sep) for root in self._roots)
+    return judge
 
-    def _stop(self, law: str, what: str) -> None:
-        violation = f"{law}: {ascii(what)[1:-1]}"[:_MAX_TEXT]
-        if len(self.violations) < _MAX_LISTED:
-            self.violations.append(violation)
-            if self._report:
-                self._report(violation)
-        raise LawError(f"broke a law: {violation}")
+
+def _stopper(listed: list[str], report: Callable[[str], None] | None) -> Callable[[str], NoReturn]:
+    """Give a function that lists a violation, tells of it, and raises."""
+    most, longest, error = MAX_LISTED, MAX_TEXT, LawError
+    told: list[None] = []
+
+    def stop(found: str) -> NoReturn:
+        violation = ascii(found)[1:-1][:longest].rstrip()
+        if len(told) < most:
+            told.append(None)
+            listed.append(violation)
+            if report:
+                report(violation)
+        raise error(f"broke a law: {violation}")
+
+    return stop
+
+
+def _close_back_doors(stop: Callable[[str], NoReturn]) -> None:
+    """Take away the one builtin that starts a process and reports nothing."""
+
+    def refuse(*arguments: object) -> NoReturn:
+        stop(f"{SYSTEM}: fork_exec")
+
+    for module in (subprocess, sys.modules.get("_posixsubprocess")):
+        for name in ("fork_exec", "_fork_exec"):
+            if module is not None and hasattr(module, name):
+                setattr(module, name, refuse)
+
+
+def _own_realpath() -> Callable[[str], str]:
+    """`os.path.realpath`, bound to copies of all it calls."""
+    own = {**vars(posixpath), "os": SimpleNamespace(**vars(os)), "stat": SimpleNamespace(**vars(stat))}
+    for name, value in vars(posixpath).items():
+        if isinstance(value, FunctionType):
+            own[name] = FunctionType(value.__code__, own, name, value.__defaults__, value.__closure__)
+            own[name].__kwdefaults__ = value.__kwdefaults__
+    realpath: Callable[[str], str] = own["realpath"]
+    return realpath
 
 
 def _libraries() -> set[Path]:

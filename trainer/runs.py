@@ -7,10 +7,8 @@ never executes generated code.
 
 from __future__ import annotations
 
-import json
-import multiprocessing
 import os
-import signal
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -18,22 +16,22 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import torch
-
 from trainer import results
+from trainer.children import Child, death, send
+from trainer.laws import LOGGED, MAX_LISTED, MAX_TEXT
 from trainer.results import Bundle
 from trainer.train import Outcome, Status, perform
 
-_FORK = multiprocessing.get_context("fork")
 _GRACE = 1.5
 _GRACE_S = 2.0
+_NOT_PLAIN = re.compile(r"[^ -~]")
 
 Say = Callable[[dict[str, Any]], None]
 
 
 def look_around() -> dict[str, Any]:
     """The environment runs will see, found out by a process like theirs."""
-    with _Child(lambda pipe: _send(pipe, results.environment())) as child:
+    with Child(lambda pipe: send(pipe, results.environment())) as child:
         found: dict[str, Any] = child.receive()
     return found
 
@@ -75,31 +73,7 @@ def outcomes(
             run.close()
 
 
-class _Child:
-    """A forked process that speaks to this one through a pipe."""
-
-    def __init__(self, task: Callable[[Connection], None]) -> None:
-        self.pipe, theirs = _FORK.Pipe(duplex=False)
-        self.process = _FORK.Process(target=_live, args=(task, theirs), daemon=True)
-        self.process.start()
-        theirs.close()
-
-    def receive(self) -> Any:
-        return json.loads(self.pipe.recv_bytes())
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.join()
-        self.pipe.close()
-
-    def __enter__(self) -> _Child:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-class _Run(_Child):
+class _Run(Child):
     """One run while it lives. `outcome` is set once it ended."""
 
     def __init__(self, bundle: Bundle, run: Mapping[str, Any]) -> None:
@@ -116,16 +90,32 @@ class _Run(_Child):
             message = self.receive()
             event = message["event"]
             if event == "violation":
-                self.violations.append(str(message["law"]))
+                self.note(message["law"])
             elif event == "outcome":
-                self.outcome = asdict(Outcome(**message["outcome"]))
-                self.weights = self.pipe.recv_bytes()
+                self.end(Outcome(**message["outcome"]), self.pipe.recv_bytes())
         except (EOFError, OSError, ValueError, KeyError, TypeError):
             self.process.join(timeout=_GRACE_S)
-            self.fail("failed", _death(self.process.exitcode))
+            reason = death(self.process.exitcode)
+            self.note(f"{LOGGED}: {reason}")
+            self.fail("failed", reason)
         else:
             if event == "step":
                 say({**message, "run": self.run["name"]})
+
+    def note(self, violation: object) -> None:
+        """Put a violation down. What was told once counts, whatever the process says of itself later."""
+        if len(self.violations) < MAX_LISTED:
+            self.violations.append(_NOT_PLAIN.sub("?", str(violation))[:MAX_TEXT])
+
+    def end(self, outcome: Outcome, weights: bytes) -> None:
+        """Take what it says it came to."""
+        for violation in outcome.law_violations[len(self.violations) :]:
+            self.note(violation)
+        outcome.law_violations = self.violations
+        if self.violations and outcome.status == "finished":
+            outcome.end("failed", f"broke a law: {self.violations[0]}")
+        self.outcome = asdict(outcome)
+        self.weights = weights if outcome.status == "finished" else b""
 
     def overdue(self) -> None:
         """It did not stop by itself when its time was up."""
@@ -136,37 +126,14 @@ class _Run(_Child):
         self.outcome = asdict(Outcome(status, reason, law_violations=self.violations))
 
 
-def _live(task: Callable[[Connection], None], pipe: Connection) -> None:
-    """The life of a forked process: its parent alone decides when it is interrupted, and what is printed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.dup2(2, 1)
-    torch.set_num_threads(1)
-    task(pipe)
-
-
 def _train(bundle: Bundle, run: Mapping[str, Any], pipe: Connection) -> None:
     parent = os.getppid()
 
     def report(message: dict[str, Any]) -> None:
         if os.getppid() != parent:
             os._exit(1)
-        _send(pipe, message)
+        send(pipe, message)
 
     outcome, weights = perform(bundle.directory, bundle.inputs, run, report)
-    _send(pipe, {"event": "outcome", "outcome": asdict(outcome)})
+    send(pipe, {"event": "outcome", "outcome": asdict(outcome)})
     pipe.send_bytes(weights)
-
-
-def _send(pipe: Connection, message: Mapping[str, Any]) -> None:
-    pipe.send_bytes(json.dumps(message, allow_nan=False).encode())
-
-
-def _death(status: int | None) -> str:
-    """How a process ended that gave no outcome."""
-    if status is None:
-        return "the process sent what is not a message"
-    if status >= 0:
-        return f"the process ended with status {status}"
-    advice = ", perhaps out of memory" if -status == signal.SIGKILL else ""
-    return f"the process was ended by {signal.Signals(-status).name}{advice}"

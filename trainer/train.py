@@ -103,8 +103,8 @@ def perform(bundle: Path, inputs: Mapping[str, Any], run: Mapping[str, Any], rep
         else:
             outcome.end("failed", _sentence(error))
     outcome.law_violations = guard.violations
-    if guard.violations:
-        outcome.end("failed", "broke a law")
+    if outcome.law_violations:
+        outcome.end("failed", f"broke a law: {outcome.law_violations[0]}")
     outcome.timing["wall_s"] = round(time.monotonic() - started, 6)
     outcome.timing["cpu_s"] = round(time.process_time(), 6)
     outcome.timing["peak_memory_bytes"] = memory.peak(device)
@@ -141,7 +141,8 @@ def _train(
     half = training["precision"] == "bf16"
     steps = run["steps"]
     interval = math.ceil(steps / CURVE_POINTS)
-    limits = _Limits(inputs["budget"], items, device)
+    samples = items * context if inputs["domain"] == "language" else items
+    limits = _Limits(inputs["budget"], samples, device)
     total = torch.zeros((), device=device)
     started, cpu_started = time.monotonic(), time.process_time()
     model.train()
@@ -189,9 +190,9 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
 class _Limits:
     """The budget's guards, asked before every step."""
 
-    def __init__(self, budget: Mapping[str, int], items_per_step: int, device: torch.device) -> None:
+    def __init__(self, budget: Mapping[str, int], samples_per_step: int, device: torch.device) -> None:
         self.budget = budget
-        self.steps = min(budget["steps"], budget["items"] // items_per_step)
+        self.steps = min(budget["steps"], budget["items"] // samples_per_step)
         self.which = "steps" if self.steps == budget["steps"] else "items"
         self.deadline = time.monotonic() + budget["wall_s"]
         self.device = device

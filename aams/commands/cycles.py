@@ -1,4 +1,4 @@
-"""Commands that move a lab: propose, ingest, abandon, reproduce, rebuild, init."""
+"""Commands that move a lab: propose, ingest, abandon, approve, decline, reproduce, rebuild, init."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from aams.commands.keys import ensure_keys
 from aams.commands.output import emit, note
 from aams.commands.request import DOMAINS, add_request_arguments, request_from
 
@@ -28,6 +29,19 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     abandon.add_argument("cycle", help="the cycle's id")
     abandon.set_defaults(command=_abandon)
 
+    approve = subparsers.add_parser("approve", parents=[common], help="give a generation the second key: it gets HEAD")
+    approve.add_argument("generation", help="e.g. G007")
+    approve.add_argument("--domain", choices=DOMAINS, default="language")
+    approve.set_defaults(command=_approve)
+
+    decline = subparsers.add_parser(
+        "decline", parents=[common], help="close a generation that waits for the second key"
+    )
+    decline.add_argument("generation", help="e.g. G007")
+    decline.add_argument("--reason", default="a person declined it", help="goes on record")
+    decline.add_argument("--domain", choices=DOMAINS, default="language")
+    decline.set_defaults(command=_decline)
+
     reproduce = subparsers.add_parser("reproduce", parents=[common], help="train a generation again and compare")
     reproduce.add_argument("generation", help="e.g. G001")
     reproduce.add_argument("--domain", choices=DOMAINS, default="language")
@@ -39,6 +53,7 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     rebuild.add_argument("generation", help="e.g. G001")
     rebuild.add_argument("output", type=Path, help="folder for the archive")
     rebuild.add_argument("--domain", choices=DOMAINS, default="language")
+    rebuild.add_argument("--batch", type=int, default=0, metavar="N", help="which of its bundles (default: 0)")
     rebuild.set_defaults(command=_rebuild)
 
     init = subparsers.add_parser("init", parents=[common], help="make a clean lab from this one, without its history")
@@ -50,6 +65,7 @@ def _propose(args: argparse.Namespace) -> int:
     from aams import cycle
 
     request = replace(request_from(args), trigger=cycle.ELSEWHERE)
+    ensure_keys(args.root)
     with cycle.open_lab(args.root) as lab:
         step = cycle.propose(lab, request)
         return _tell(args, lab, step)
@@ -92,6 +108,20 @@ def _abandon(args: argparse.Namespace) -> int:
         return _tell(args, lab, cycle.abandon(lab, args.cycle))
 
 
+def _approve(args: argparse.Namespace) -> int:
+    from aams import cycle
+
+    with cycle.open_lab(args.root) as lab:
+        return _tell(args, lab, cycle.approve(lab, args.domain, args.generation))
+
+
+def _decline(args: argparse.Namespace) -> int:
+    from aams import cycle
+
+    with cycle.open_lab(args.root) as lab:
+        return _tell(args, lab, cycle.decline(lab, args.domain, args.generation, args.reason))
+
+
 def _reproduce(args: argparse.Namespace) -> int:
     from aams.commands.progress import training_progress
     from aams.reproduction import reproduce
@@ -107,7 +137,7 @@ def _reproduce(args: argparse.Namespace) -> int:
 def _rebuild(args: argparse.Namespace) -> int:
     from aams.reproduction import rebuild
 
-    archive = rebuild(args.root, args.domain, args.generation, args.output)
+    archive = rebuild(args.root, args.domain, args.generation, args.output, args.batch)
     emit(args, {"bundle": str(archive)}, [str(archive)])
     return 0
 

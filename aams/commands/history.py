@@ -28,8 +28,14 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     diff.add_argument("--domain", choices=DOMAINS, default="language")
     diff.set_defaults(command=_diff)
 
-    verify = subparsers.add_parser("verify", parents=[common], help="re-check every hash and the whole ledger")
+    verify = subparsers.add_parser("verify", parents=[common], help="re-check every hash, signature and entry")
+    verify.add_argument("--against", type=Path, metavar="FILE", help="a checkpoint that was kept elsewhere")
     verify.set_defaults(command=_verify)
+
+    checkpoint = subparsers.add_parser(
+        "checkpoint", parents=[common], help="print the ledger's size and root, to be kept elsewhere"
+    )
+    checkpoint.set_defaults(command=_take_checkpoint)
 
 
 def _log(args: argparse.Namespace) -> int:
@@ -118,12 +124,16 @@ def _verify(args: argparse.Namespace) -> int:
     from aams import views
     from aams.canonical import to_data
     from aams.errors import AamsError
+    from safety.checkpoint import check_against
     from safety.ledger import read_ledger
     from safety.verify import verify
 
     report = verify(args.root)
     if not report.broken:
-        report = verify(args.root, views.acceptable(args.root, read_ledger(args.root)))
+        ledger = read_ledger(args.root)
+        if args.against:
+            check_against(ledger, _checkpoint(args.against))
+        report = verify(args.root, views.acceptable(args.root, ledger))
     if report.broken:
         if args.json:
             emit(args, to_data(report), [])
@@ -131,8 +141,34 @@ def _verify(args: argparse.Namespace) -> int:
     weights = f"weights of {report.weights_checked} match"
     if report.weights_absent:
         weights += f", {report.weights_absent} not on this machine (`aams reproduce` restores them)"
+    signed = "signatures unchecked: ssh-keygen is not installed"
+    if report.promotions is not None:
+        signed = f"{report.promotions} promotions signed by two keys"
     counted = (
-        f"{report.entry_count} entries, {report.generation_count} generations ({weights}), {report.view_count} views"
+        f"{report.entry_count} entries, {report.generation_count} generations ({weights}), {signed}, "
+        f"{report.view_count} views"
     )
     emit(args, to_data(report), [f"All right: {counted}."])
+    return 0
+
+
+def _checkpoint(path: Path) -> Any:
+    from aams.canonical import from_data
+    from aams.files import read_bounded
+    from aams.strict import read_json
+    from safety.checkpoint import Checkpoint
+
+    limit = 1 << 20
+    return from_data(Checkpoint, read_json(read_bounded(path, limit), str(path), limit), str(path))
+
+
+def _take_checkpoint(args: argparse.Namespace) -> int:
+    import json
+
+    from aams.canonical import to_data
+    from safety.checkpoint import take
+    from safety.ledger import read_ledger
+
+    taken = to_data(take(read_ledger(args.root)))
+    emit(args, taken, [json.dumps(taken, sort_keys=True)])
     return 0

@@ -34,7 +34,8 @@ def outcome_lines(lab: Lab, ended: Ended) -> list[str]:
     if verdict and verdict.criteria:
         lines += ["", *_criteria(verdict)]
     name = f"{ended.domain}/{ended.generation}" if ended.generation else f"cycle {ended.cycle}"
-    lines += ["", f"{name}: {ended.outcome}. {_sentence(ended.reason)}", "", *_pointers(lab, ended)]
+    waits = "waits for the second key" if ended.outcome == "waiting" else ended.outcome
+    lines += ["", f"{name}: {waits}. {_sentence(ended.reason)}", "", *_pointers(lab, ended)]
     return lines
 
 

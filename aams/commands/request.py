@@ -23,6 +23,18 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", type=Path, metavar="FILE", help="try this hand-made child instead of mutants")
 
 
+def check_children(count: int) -> None:
+    """See that a number of trials is one.
+
+    Raises:
+        AamsError: too few, or too many.
+    """
+    from aams.errors import failure
+
+    if not 1 <= count <= MAX_CHILDREN:
+        raise failure(f"--children must be from 1 to {MAX_CHILDREN}", count)
+
+
 def request_from(args: argparse.Namespace) -> Request:
     """Check the options and give them as a request.
 
@@ -33,8 +45,7 @@ def request_from(args: argparse.Namespace) -> Request:
     from aams.errors import failure
     from evolution.planners import PLANNERS
 
-    if not 1 <= args.children <= MAX_CHILDREN:
-        raise failure(f"--children must be from 1 to {MAX_CHILDREN}", args.children)
+    check_children(args.children)
     if args.planner not in PLANNERS:
         raise failure("--planner is unknown", args.planner, "one of " + ", ".join(PLANNERS))
     planner = "by-hand" if args.spec else args.planner

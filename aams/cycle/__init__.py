@@ -1,17 +1,23 @@
 """One evolution cycle, as a straight line: `propose` is steps 1 to 8 up to dispatch, `ingest` is 9 to 12.
 
     1 observe → 2 eligible? → 3 mutate → 4 estimate, gate → 5 compile → 6 freeze → 7 bundle → 8 a lane trains →
-    9 read as hostile → 10 screen, or recompute → 11 decide → 12 archive, record, compile views
+    9 read as hostile → 10 screen, or recompute → 11 decide → 12 archive, record, sign, compile views
 
-A cycle dispatches twice when a trial passes the screen: ingesting the trials gives the attempt's dispatch. Every event
-is recorded once, so a killed cycle goes on where it stopped. Nothing in here trains: lanes do.
+A cycle dispatches again when a trial passes the screen, and while the pairs of an attempt decide nothing: ingesting
+gives the next dispatch. Every event is recorded once, so a killed cycle goes on where it stopped. Nothing in here
+trains: lanes do.
 """
 
 from __future__ import annotations
 
+from aams.cycle.approval import approve, decline
 from aams.cycle.ingestion import ingest, waiting
 from aams.cycle.lab import Ended, Lab, Request, open_lab
-from aams.cycle.proposal import ELSEWHERE, Preview, abandon, preview, propose
+from aams.cycle.proposal import ELSEWHERE, Preview, preview, propose
+from aams.cycle.rechallenge import rechallenge
+from aams.cycle.rollback import roll_back
+from aams.cycle.schedule import due, end_overdue, scheduled
+from aams.cycle.verdict import abandon, break_off
 
 __all__ = [
     "ELSEWHERE",
@@ -20,9 +26,17 @@ __all__ = [
     "Preview",
     "Request",
     "abandon",
+    "approve",
+    "break_off",
+    "decline",
+    "due",
+    "end_overdue",
     "ingest",
     "open_lab",
     "preview",
     "propose",
+    "rechallenge",
+    "roll_back",
+    "scheduled",
     "waiting",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from aams.cycle.lab import CACHE, Lab, specs_of
-from aams.dispatch import Dispatch, trusted_digests
+from aams.cycle.lab import CACHE, Lab, baseline, champion_spec, predecessor_spec, proposed_specs
+from aams.cycle.sealed import Sealed, sealed_child
+from aams.dispatch import Dispatch, find, trusted_digests
 from aams.errors import Problem, ResultError
 from aams.files import write_whole
 from aams.records import Arm, Cost, Run, Spec
@@ -16,10 +17,12 @@ from compiler.cost import estimate
 from compiler.render import render
 from domains import prepare
 from domains.base import Prepared
-from evaluator.holdout import RunScore, Split, score
-from evaluator.results import Returned, read_results
+from evaluator.holdout import Question, RunScore, Split, score
+from evaluator.results import Returned, RunResult, read_results
 from evaluator.weights import Tensor, check_weights
-from safety.events import Facts, RunSummary, Screened, Trained
+from safety.events import Facts, Frozen, RunSummary, Screened, Trained
+from safety.lifecycle import Cycle
+from safety.manifest import manifest_digest
 
 if TYPE_CHECKING:
     from domains.base import Arrays
@@ -27,9 +30,27 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Facts)
 
 
+def left_behind(lab: Lab, cycle: Cycle) -> Dispatch | None:
+    """The last dispatch of an open cycle, when it is whole on this machine and is the one in the ledger."""
+    frozen = [facts for facts in lab.facts(cycle.id) if isinstance(facts, Frozen)]
+    if not frozen:
+        return None
+    found = find(lab.root, cycle.id, frozen[-1].stage, frozen[-1].batch)
+    if found and (manifest_digest(found.manifest.inputs), found.manifest.envelope.nonce) == (
+        frozen[-1].manifest,
+        frozen[-1].nonce,
+    ):
+        return found
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What ingesting one dispatch works with: the domain's data, and every spec with its cost and rendered model."""
+    """What ingesting one dispatch works with: the domain's data, and every spec with its cost and rendered model.
+
+    Attributes:
+        sealed: the child of an attempt, else None.
+    """
 
     lab: Lab
     dispatch: Dispatch
@@ -37,6 +58,7 @@ class Desk:
     specs: Mapping[str, Spec]
     costs: Mapping[str, Cost]
     models: Mapping[str, Path]
+    sealed: Sealed | None
 
     @property
     def scratch(self) -> Path:
@@ -58,13 +80,17 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
         if now.get(name) != inputs.digests.get(name):
             advice = f"restore it, or close the cycle: aams abandon {dispatch.cycle}"
             raise ResultError(Problem("changed after the freeze", now.get(name, "nothing"), advice, path=name))
-    known = specs_of(lab, dispatch.cycle, domain)
+    sealed = sealed_child(lab, dispatch.cycle, domain, prepared.interface) if dispatch.stage == "attempt" else None
+    known = {one.id: one for one in (champion_spec(lab, domain), baseline(domain))} | proposed_specs(
+        lab, dispatch.cycle
+    )
+    known |= {sealed.spec.id: sealed.spec} if sealed else {}
+    known |= {one.id: one for one in predecessor_spec(lab, domain)}
     wanted = {run.spec for run in inputs.runs}
     specs = {name: known[name] for name in sorted(wanted)}
     costs = {name: estimate(spec.tree, prepared.interface) for name, spec in specs.items()}
-    desk = Desk(
-        lab, dispatch, prepared, specs, costs, {name: dispatch.work / "arbiter" / f"{name}.py" for name in specs}
-    )
+    models = {name: dispatch.work / "arbiter" / f"{name}.py" for name in specs}
+    desk = Desk(lab, dispatch, prepared, specs, costs, models, sealed)
     for name, spec in specs.items():
         write_whole(desk.models[name], render(spec, prepared.interface).encode("ascii"))
     return desk
@@ -73,56 +99,84 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
 def receive(desk: Desk, folder: Path) -> Returned:
     """Step 9: bind results and weights to the frozen manifest, and put on record that they came."""
     returned = read_results(folder, desk.dispatch.manifest, desk.costs)
-    tables = {name: _table(desk, name) for name in desk.specs}
+    accepted = desk.dispatch.manifest.inputs.confinement
+    if returned.results.isolation not in accepted:
+        what, advice = f"was not trained under {', '.join(accepted)}", "train the bundle again, confined as it requires"
+        raise ResultError(Problem(what, returned.results.isolation, advice, str(folder), path="isolation"))
+    tables = _tables(desk)
     finished = [run for run in returned.results.runs if run.status == "finished"]
     for run in finished:
         check_weights(returned.weights[run.name], tables[run.spec], run.weights)
     results = returned.results
-    record_once(
-        desk,
-        Trained(
-            stage=desk.dispatch.stage,
-            results=returned.digest,
-            runs=tuple(
-                RunSummary(
-                    name=run.name,
-                    arm=_arm(desk, run.name),
-                    pair=run.pair,
-                    spec=run.spec,
-                    status=run.status,
-                    reason=run.reason,
-                    steps=run.steps,
-                    items=run.items,
-                    accuracy=run.validation.accuracy if run.validation else None,
-                    bits=run.validation.bits if run.validation else None,
-                )
-                for run in results.runs
-            ),
-            weights={run.name: run.weights for run in finished},
-            isolation=results.isolation,
-            cpu_s=round(sum(run.timing.get("cpu_s", 0.0) for run in results.runs), 3),
-            wall_s=round(results.timing.wall_s, 3),
-        ),
+    hidden = desk.sealed.spec.id if desk.sealed else ""
+    runs = tuple(
+        RunSummary(
+            name=run.name,
+            arm=_arm(desk, run.name),
+            pair=run.pair,
+            spec="" if run.spec == hidden else run.spec,
+            status=run.status,
+            reason=run.reason,
+            steps=run.steps,
+            items=run.items,
+            accuracy=run.validation.accuracy if run.validation else None,
+            bits=run.validation.bits if run.validation else None,
+            loss_last=run.loss_last,
+            law_violations=_violations(run),
+        )
+        for run in results.runs
     )
+    trained = Trained(
+        stage=desk.dispatch.stage,
+        batch=desk.dispatch.batch,
+        results=returned.digest,
+        runs=runs,
+        weights={run.name: run.weights for run in finished},
+        isolation=results.isolation,
+        fingerprint=results.fingerprint,
+        used_flops=sum(run.steps * desk.costs[run.spec].step_flops for run in results.runs),
+        cpu_s=round(sum(run.timing.get("cpu_s", 0.0) for run in results.runs), 3),
+        wall_s=round(results.timing.wall_s, 3),
+    )
+    record_once(desk, trained)
     return returned
+
+
+def _violations(run: RunResult) -> int:
+    """How often a run broke a law: a limit of the budget that stopped it is law 5, bounds."""
+    return len(run.law_violations) + (run.status == "stopped")
 
 
 def _arm(desk: Desk, name: str) -> Arm:
     return next(run.arm for run in desk.dispatch.manifest.inputs.runs if run.name == name)
 
 
-def _table(desk: Desk, spec: str) -> dict[str, Tensor]:
-    """The tensors that weights of a spec must hold, from a model that was rendered here."""
-    answer = desk.lab.worker.ask({"job": "table", "model": str(desk.models[spec])})
+def _tables(desk: Desk) -> dict[str, dict[str, Tensor]]:
+    """The tensors that weights of each spec must hold, from models that were rendered here."""
+    answers = desk.lab.worker.ask_all([{"job": "table", "model": str(desk.models[name])} for name in desk.specs])
+    return {name: _table(name, answer) for name, answer in zip(desk.specs, answers, strict=True)}
+
+
+def _table(spec: str, answer: Mapping[str, Any]) -> dict[str, Tensor]:
     if "error" in answer:
         raise ResultError(Problem("the rendered model can't be built", str(answer["error"])[:200], path=spec[:12]))
     return {name: Tensor(row["dtype"], tuple(row["shape"])) for name, row in answer["tensors"].items()}
 
 
-def scored(desk: Desk, returned: Returned, run: Run, splits: Mapping[str, Split]) -> RunScore:
-    """Score one run on splits that were laid out here."""
-    domain = desk.dispatch.manifest.inputs.domain
-    return score(desk.lab.worker, run, desk.models[run.spec], returned.weights[run.name], domain, splits)
+def scored(
+    desk: Desk, returned: Returned, runs: Iterable[Run], splits: Callable[[Run], Mapping[str, Split]]
+) -> list[RunScore | ResultError]:
+    """Score runs on splits that were laid out here; for a run that can't be scored, why.
+
+    Raises:
+        ResultError: it is a control, so nothing can be compared.
+    """
+    questions = [Question(run, desk.models[run.spec], returned.weights[run.name], splits(run)) for run in runs]
+    scores = score(desk.lab.worker, desk.dispatch.manifest.inputs.domain, questions)
+    for question, found in zip(questions, scores, strict=True):
+        if question.run.arm == "control" and isinstance(found, ResultError):
+            raise found
+    return scores
 
 
 def lay_out(desk: Desk, splits: Mapping[str, Arrays]) -> dict[str, Split]:
@@ -148,13 +202,17 @@ def record_once(desk: Desk, facts: Trained | Screened) -> None:
         ResultError: other weights were recorded for this dispatch: results count once.
     """
     for known in desk.lab.facts(desk.dispatch.cycle):
-        if isinstance(known, Trained) and isinstance(facts, Trained) and known.stage == facts.stage:
+        if isinstance(known, Trained) and isinstance(facts, Trained) and _bundle(known) == _bundle(facts):
             if known.weights != facts.weights:
                 raise ResultError(Problem("other results of this dispatch are on record", advice="bring those"))
             return
         if isinstance(known, Screened) and isinstance(facts, Screened):
             return
     desk.lab.record(desk.dispatch.cycle, desk.dispatch.manifest.inputs.domain, facts)
+
+
+def _bundle(facts: Trained) -> tuple[str, int]:
+    return facts.stage, facts.batch
 
 
 def recorded(lab: Lab, cycle: str, kind: type[F]) -> F | None:

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
-from aams.cycle.desk import Desk, finished_runs, lay_out, receive, record_once, recorded, scored, set_up
-from aams.cycle.lab import Ended, Lab, text_of
-from aams.cycle.proposal import conclude, end, freeze, left_behind
+from aams.cycle.approval import conclude
+from aams.cycle.desk import (
+    Desk,
+    finished_runs,
+    lay_out,
+    left_behind,
+    receive,
+    record_once,
+    recorded,
+    scored,
+    set_up,
+)
+from aams.cycle.lab import Ended, Lab
+from aams.cycle.proposal import freeze
+from aams.cycle.rechallenge import confirm
+from aams.cycle.sealed import arbiter_secret, sealed_child
+from aams.cycle.verdict import pronounce
 from aams.dispatch import Dispatch, Plan, plan_runs
 from aams.errors import Problem, ResultError, failure
-from aams.generation import Attempt, artifacts
 from aams.records import Decision, Evidence, Run
-from domains import draw_holdout, find_corpus
+from compiler.cost import estimate
+from domains import draw_holdout
 from evaluator import arbiter
-from evaluator.fitness import gather_evidence
+from evaluator.fitness import gather_evidence, mean_voice, pair_up
 from evaluator.holdout import RunScore, Split
-from evaluator.report import Dossier
 from evaluator.results import Returned
 from evaluator.screen import screen
 from safety import store
-from safety.archive import archive_generation, generation_path
-from safety.events import Attempted, Proposed, Screened, Verdict
-
-PUBLIC_SECRET = b"AAMS local holdout, version 1"
-"""What a local arbiter mixes into the holdout's seed: public, so that local cycles are reproducible."""
+from safety.eligibility import may_attempt
+from safety.events import Attempted, Looked, Screened, Trained
 
 
 def ingest(lab: Lab, dispatch: Dispatch, folder: Path) -> Dispatch | Ended:
@@ -35,17 +44,20 @@ def ingest(lab: Lab, dispatch: Dispatch, folder: Path) -> Dispatch | Ended:
         folder: what the lane brought back.
 
     Returns:
-        The attempt's dispatch when the trials passed the screen, else how the cycle ended.
+        The next dispatch, when the trials passed the screen or the pairs so far decide nothing; else how the cycle
+        ended, or that it waits for the second key.
 
     Raises:
         ResultError: what came back is not what the manifest demands; nothing is recorded, and the cycle stays open.
     """
-    verdict = recorded(lab, dispatch.cycle, Verdict)
-    if verdict:
-        return conclude(lab, dispatch.cycle, dispatch.manifest.inputs.domain, verdict)
+    cycle = lab.state.open_cycles[dispatch.cycle]
+    if cycle.verdict:
+        return conclude(lab, cycle)
     desk = set_up(lab, dispatch)
     returned = receive(desk, folder)
-    return _screen(desk, returned) if dispatch.stage == "trial" else _judge(desk, returned)
+    if dispatch.stage == "trial":
+        return _screen(desk, returned)
+    return _rejudge(desk, returned) if dispatch.stage == "rechallenge" else _judge(desk, returned)
 
 
 def waiting(lab: Lab, cycle: str) -> Dispatch:
@@ -54,7 +66,7 @@ def waiting(lab: Lab, cycle: str) -> Dispatch:
     Raises:
         AamsError: there is no such open cycle, or its bundle is not on this machine.
     """
-    open_cycles = lab.state().open_cycles
+    open_cycles = lab.state.open_cycles
     found = left_behind(lab, open_cycles[cycle]) if cycle in open_cycles else None
     if found is None:
         known = ", ".join(open_cycles) or "none"
@@ -65,170 +77,194 @@ def waiting(lab: Lab, cycle: str) -> Dispatch:
 def _screen(desk: Desk, returned: Returned) -> Dispatch | Ended:
     """Step 10 for trials: rank them on validation; the best one may become an attempt."""
     lab, inputs = desk.lab, desk.dispatch.manifest.inputs
+    screened = recorded(lab, inputs.cycle, Screened) or _rank(desk, returned)
+    record_once(desk, screened)
+    if not screened.passed:
+        return lab.end(inputs.cycle, "screened-out", _screen_reason(screened))
+    if not recorded(lab, inputs.cycle, Attempted):
+        trigger = lab.state.open_cycles[inputs.cycle].opened.trigger
+        missing = may_attempt(lab.lineage(inputs.domain), lab.contract, trigger)
+        if missing:
+            return lab.end(inputs.cycle, "explored", "; ".join(f"{found.what}: {found.got}" for found in missing))
+        sealed = sealed_child(lab, inputs.cycle, inputs.domain, desk.prepared.interface)
+        generation = lab.lineage(inputs.domain).next_generation
+        lab.record(inputs.cycle, inputs.domain, Attempted(generation, sealed.commitment))
+    return _ask_for_pairs(desk, 0)
+
+
+def _rank(desk: Desk, returned: Returned) -> Screened:
     splits = lay_out(desk, {"validation": desk.prepared.arrays["validation"]})
-    accuracy = {}
-    for run in finished_runs(desk, returned):
-        try:
-            accuracy[run.name] = scored(desk, returned, run, splits).splits["validation"].accuracy
-        except ResultError:
-            if run.arm == "control":
-                raise
+    inputs = desk.dispatch.manifest.inputs
+    scores = scored(desk, returned, finished_runs(desk, returned), lambda run: splits)
+    accuracy = {one.run.name: one.splits["validation"].accuracy for one in scores if isinstance(one, RunScore)}
     controls = [accuracy[run.name] for run in inputs.runs if run.arm == "control" and run.name in accuracy]
     if not controls:
         raise ResultError(Problem("no control run finished, so nothing can be compared"))
     control = sum(controls) / len(controls)
     trials = {run.spec: accuracy.get(run.name) for run in inputs.runs if run.arm == "child"}
-    screened = screen(control, trials, lab.contract.promotion.screen_margin)
-    record_once(desk, screened)
-    if not screened.passed:
-        return end(lab, inputs.cycle, inputs.domain, "screened-out", _screen_reason(screened))
-    attempted = _attempt(desk, screened.best)
-    child = desk.specs[attempted.spec]
-    parent = next(desk.specs[run.spec] for run in inputs.runs if run.arm == "control")
-    pairs = lab.contract.promotion.pairs
-    runs = plan_runs("attempt", parent, [child], desk.costs, inputs.compute_flops, inputs.cycle, pairs)
-    plan = Plan(
-        inputs.cycle,
-        "attempt",
-        inputs.domain,
-        inputs.parent,
-        inputs.parent_weights,
-        (parent, child),
-        runs,
-        inputs.compute_flops,
-    )
-    return freeze(lab, plan, desk.prepared)
+    return screen(control, trials, desk.lab.contract.promotion.screen_margin)
 
 
-def _judge(desk: Desk, returned: Returned) -> Ended:
-    """Steps 10 to 12 for a root or an attempt: recompute on the holdout, decide, archive, record."""
+def _ask_for_pairs(desk: Desk, batch: int) -> Dispatch:
+    """Freeze the next pairs of an attempt; the first time, after its screen."""
     lab, inputs = desk.lab, desk.dispatch.manifest.inputs
-    own = [run for run in inputs.runs if run.arm != "control"]
-    attempted = _attempt(desk, own[0].spec)
+    attempted = recorded(lab, inputs.cycle, Attempted)
+    if attempted is None:
+        raise failure("is no attempt", inputs.cycle)
+    sealed = desk.sealed or sealed_child(lab, inputs.cycle, inputs.domain, desk.prepared.interface)
+    parent = next(desk.specs[run.spec] for run in inputs.runs if run.arm == "control")
+    limits = lab.contract.promotion
+    pairs = range(batch * limits.pairs_min, min((batch + 1) * limits.pairs_min, limits.pairs_max))
+    costs = {**desk.costs, sealed.spec.id: estimate(sealed.spec.tree, desk.prepared.interface)}
+    plan = Plan(
+        cycle=inputs.cycle,
+        stage="attempt",
+        batch=batch,
+        domain=inputs.domain,
+        generation=attempted.generation,
+        sealed=attempted.sealed,
+        parent=inputs.parent,
+        parent_weights=inputs.parent_weights,
+        specs=(parent, sealed.spec),
+        runs=plan_runs("attempt", parent, [sealed.spec], costs, inputs.compute_flops, inputs.cycle, pairs),
+        compute_flops=inputs.compute_flops,
+    )
+    return freeze(lab, plan, desk.prepared, costs)
+
+
+def _judge(desk: Desk, returned: Returned) -> Dispatch | Ended:
+    """Steps 10 to 12 for a root or an attempt: recompute on the holdout; ask for more pairs, or decide and archive."""
+    inputs = desk.dispatch.manifest.inputs
     finished = {run.name for run in finished_runs(desk, returned)}
     if any(run.name not in finished for run in inputs.runs if run.arm == "control"):
         raise ResultError(Problem("a control run did not finish, so nothing can be compared"))
-    weights = _keep_weights(desk, returned, own[0])
+    _keep_weights(desk, returned)
 
     # 10 recompute, 11 decide
-    evidence, decision = _decide(desk, returned, own, finished)
+    evidence, decision = _decide(desk, returned, finished)
+    if decision is None:
+        return _ask_for_pairs(desk, desk.dispatch.batch + 1)
 
-    # 12 archive and record
-    lineage = lab.lineage(inputs.domain)
-    generation = next(one for one in lineage.generations if one.name == attempted.generation)
-    before = lineage.champion.generation if lineage.champion else ""
-    dossier = _dossier(desk, returned, attempted, evidence, decision)
-    place = generation_path(lab.root, inputs.domain, generation.directory)
-    if place.exists():  # left by a killed command: without a verdict it never counted
-        shutil.rmtree(place)
-    text = text_of(lab, inputs.cycle, desk.specs[attempted.spec])
-    time = generation.directory.partition("-")[2]
-    attempt = Attempt(
-        desk.specs[attempted.spec], text, desk.prepared.interface, desk.dispatch.manifest, returned, dossier, time
-    )
-    verdict = Verdict(
-        generation=attempted.generation,
-        spec=attempted.spec,
-        outcome=decision.outcome,
-        criteria=decision.criteria,
-        reasons=decision.reasons,
-        child=evidence.child if evidence else None,
-        control=evidence.control if evidence else None,
-        pairs=evidence.pairs if evidence else (),
-        voice=evidence.voice if evidence else (),
-        weights=weights,
-        archive=archive_generation(lab.root, inputs.domain, generation.directory, artifacts(attempt), weights),
-        head_before=before,
-        head_after=attempted.generation if decision.outcome == "accepted" else before,
-    )
-    lab.record(inputs.cycle, inputs.domain, verdict)
-    return conclude(lab, inputs.cycle, inputs.domain, verdict)
+    return pronounce(desk, evidence, decision, returned.results.environment)
 
 
-def _decide(desk: Desk, returned: Returned, own: list[Run], finished: set[str]) -> tuple[Evidence | None, Decision]:
-    inputs, contract = desk.dispatch.manifest.inputs, desk.lab.contract
+def _rejudge(desk: Desk, returned: Returned) -> Dispatch | Ended:
+    """Steps 10 and 11 for a re-challenge: recompute on the holdout, and see whether the champion stands.
+
+    Raises:
+        ResultError: a run did not finish, so nothing can be compared.
+    """
+    inputs = desk.dispatch.manifest.inputs
+    if len(finished_runs(desk, returned)) != len(inputs.runs):
+        raise ResultError(Problem("a run of the re-challenge did not finish, so nothing can be compared"))
+    looked = [one for one in desk.lab.facts(inputs.cycle) if isinstance(one, Looked)]
+    if len(looked) <= desk.dispatch.batch:
+        looked.append(_look(desk, returned, looked))
+        desk.lab.record(inputs.cycle, inputs.domain, looked[-1])
+    return confirm(desk, looked[-1])
+
+
+def _decide(desk: Desk, returned: Returned, finished: set[str]) -> tuple[Evidence | None, Decision | None]:
+    """What is known of an attempt, and the arbiter's decision; none while it needs more pairs."""
+    lab, inputs, contract = desk.lab, desk.dispatch.manifest.inputs, desk.lab.contract
+    own = [run for run in inputs.runs if run.arm != "control"]
     by_name = {run.name: run for run in returned.results.runs}
+    facts = lab.facts(inputs.cycle)
+    trained = [one for one in facts if isinstance(one, Trained) and one.stage != "trial"]
+    violations = sum(run.law_violations for one in trained for run in one.runs if run.arm != "control")
     broken = [by_name[run.name] for run in own if run.name not in finished]
     if broken:
-        return None, arbiter.refuse(*(f"Run {run.name} {run.status}: {run.reason}" for run in broken))
-    lineage = desk.lab.lineage(inputs.domain)
-    is_root = desk.dispatch.stage == "root"
-    try:
-        scores = _holdout_scores(desk, returned)
-    except ResultError as error:
-        return None, arbiter.refuse(f"It could not be scored: {error.problems[0]}")
+        reasons = (f"Run {run.name} {run.status}: {run.reason}" for run in broken)
+        return None, arbiter.refuse(contract, violations, *reasons)
+    looked = [one for one in facts if isinstance(one, Looked)]
+    if len(looked) <= desk.dispatch.batch:
+        try:
+            looked.append(_look(desk, returned, looked))
+        except UnscorableError as error:
+            return None, arbiter.refuse(contract, violations, f"It could not be scored: {error.problems[0]}")
+        lab.record(inputs.cycle, inputs.domain, looked[-1])
+    if looked[-1].standing == "more":
+        return None, None
+    lineage = lab.lineage(inputs.domain)
+    root = desk.dispatch.stage == "root"
     evidence = gather_evidence(
-        [one for one in scores if one.run.arm != "control"],
-        [one for one in scores if one.run.arm == "control"],
-        law_violations=sum(len(by_name[run.name].law_violations) for run in own),
+        looked,
+        law_violations=violations,
         step=contract.promotion.holdout_step,
-        root_voice=lineage.root.voice if lineage.root and not is_root else None,
-        best_recall=0.0 if is_root else lineage.best_recall,
+        root_voice=lineage.root.voice if lineage.root and not root else None,
+        best_recall=0.0 if root else lineage.best_recall,
     )
     return evidence, arbiter.decide(contract, evidence)
 
 
-def _holdout_scores(desk: Desk, returned: Returned) -> list[RunScore]:
-    """Score every run on replay, probe and its pair's own block of a holdout that is drawn now, after the weights."""
-    inputs = desk.dispatch.manifest.inputs
-    pairs = 1 + max(run.pair for run in inputs.runs)
-    digests = sorted(run.weights for run in returned.results.runs)
-    seed = hashlib.sha256(PUBLIC_SECRET + "".join(digests).encode("ascii")).digest()
-    drawn = draw_holdout(inputs.domain, desk.prepared, seed, pairs)
-    splits = lay_out(
-        desk, {"replay": desk.prepared.arrays["replay"], "probe": desk.prepared.arrays["probe"], "holdout": drawn}
-    )
-    block = splits["holdout"].stop // pairs
-    return [
-        scored(
-            desk,
-            returned,
-            run,
-            {**splits, "holdout": Split(splits["holdout"].file, run.pair * block, (run.pair + 1) * block)},
+class UnscorableError(ResultError):
+    """A child's run can't be scored: that is the child's fault, and a reason to reject it."""
+
+
+def _look(desk: Desk, returned: Returned, looked: list[Looked]) -> Looked:
+    """Recompute a batch on the holdout, and look at all pairs so far.
+
+    Raises:
+        UnscorableError: the child can't be scored.
+        ResultError: the control can't; nothing can be compared.
+    """
+    inputs, contract = desk.dispatch.manifest.inputs, desk.lab.contract
+    scores = _holdout_scores(desk, returned)
+    child = [one for one in scores if one.run.arm != "control"]
+    control = [one for one in scores if one.run.arm == "control"]
+    pairs = pair_up(child, control, contract.promotion.holdout_step)
+    first, look = not looked, None
+    if control:
+        lineage = desk.lab.lineage(inputs.domain)
+        so_far = tuple(pair for one in looked for pair in one.pairs)
+        look = (
+            arbiter.look_back(contract, so_far + pairs)
+            if inputs.stage == "rechallenge"
+            else arbiter.look_at(contract, so_far + pairs, lineage.attempts, lineage.discoveries)
         )
-        for run in inputs.runs
-    ]
-
-
-def _keep_weights(desk: Desk, returned: Returned, run: Run) -> str:
-    """Put the weights of run 0, never the best of all, into the store."""
-    if run.name not in returned.weights:
-        return ""
-    digest = next(result.weights for result in returned.results.runs if result.name == run.name)
-    store.put(desk.lab.root, returned.weights[run.name], digest)
-    return digest
-
-
-def _attempt(desk: Desk, spec: str) -> Attempted:
-    """Take the next generation number; an interrupted cycle keeps the one it took."""
-    taken = recorded(desk.lab, desk.dispatch.cycle, Attempted)
-    if taken:
-        return taken
-    domain = desk.dispatch.manifest.inputs.domain
-    attempted = Attempted(desk.lab.lineage(domain).next_generation, spec)
-    desk.lab.record(desk.dispatch.cycle, domain, attempted)
-    return attempted
-
-
-def _dossier(
-    desk: Desk, returned: Returned, attempted: Attempted, evidence: Evidence | None, decision: Decision
-) -> Dossier:
-    inputs = desk.dispatch.manifest.inputs
-    proposed = recorded(desk.lab, inputs.cycle, Proposed)
-    children = proposed.children if proposed else ()
-    parent = next((run.spec for run in inputs.runs if run.arm == "control"), "")
-    return Dossier(
-        generation=attempted.generation,
-        spec=attempted.spec,
-        licence=find_corpus(inputs.domain, inputs.corpus).licence,
-        mutations=next((child.mutations for child in children if child.spec == attempted.spec), ()),
-        cost=desk.costs[attempted.spec],
-        parent_cost=desk.costs.get(parent),
-        evidence=evidence,
-        decision=decision,
-        inputs=inputs,
-        isolation=returned.results.isolation,
+    return Looked(
+        generation=inputs.generation or inputs.parent,
+        batch=desk.dispatch.batch,
+        pairs=pairs,
+        voice=mean_voice(child) if first else (),
+        control_voice=mean_voice(control) if first and control else (),
+        look=look,
+        standing=look.standing if look else "proven",
     )
+
+
+def _holdout_scores(desk: Desk, returned: Returned) -> list[RunScore]:
+    """Score every run on replay, probe and its pair's own block of a holdout that is drawn now, after the weights.
+
+    The holdout of an attempt is drawn when the weights of its first batch are in; its later blocks stay untouched until
+    their pairs are.
+    """
+    inputs = desk.dispatch.manifest.inputs
+    facts = desk.lab.facts(inputs.cycle)
+    first = next(one for one in facts if isinstance(one, Trained) and one.stage == desk.dispatch.stage)
+    seed = hashlib.sha256(arbiter_secret() + "".join(sorted(first.weights.values())).encode("ascii")).digest()
+    blocks = 1 + max(run.pair for run in inputs.runs)
+    drawn = draw_holdout(inputs.domain, desk.prepared, seed, blocks)
+    known = {"replay": desk.prepared.arrays["replay"], "probe": desk.prepared.arrays["probe"]}
+    splits = lay_out(desk, {**known, "holdout": drawn})
+    file, block = splits["holdout"].file, splits["holdout"].stop // blocks
+
+    def asked(run: Run) -> dict[str, Split]:
+        return {**splits, "holdout": Split(file, run.pair * block, (run.pair + 1) * block)}
+
+    answers = scored(desk, returned, inputs.runs, asked)
+    for one in answers:
+        if isinstance(one, ResultError):
+            raise UnscorableError(*one.problems)
+    return [one for one in answers if isinstance(one, RunScore)]
+
+
+def _keep_weights(desk: Desk, returned: Returned) -> None:
+    """Put the weights of run 0, never the best of all, into the store."""
+    first = next(run for run in desk.dispatch.manifest.inputs.runs if run.arm != "control")
+    if desk.dispatch.batch == 0 and first.name in returned.weights:
+        digest = next(result.weights for result in returned.results.runs if result.name == first.name)
+        store.put(desk.lab.root, returned.weights[first.name], digest)
 
 
 def _screen_reason(screened: Screened) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import domains
 from aams import views
@@ -17,12 +18,13 @@ from aams.records import Spec
 from aams.worker import Worker
 from compiler import spec as specs
 from safety import head
-from safety.archive import generation_path
+from safety.archive import damage, generation_path, sweep
 from safety.clock import utc_now
 from safety.contract import CONTRACT_PATH, Contract, load_contract
-from safety.events import Ending, Facts, Proposed, facts_of
-from safety.ledger import Recorded, append, next_entry, read_ledger
-from safety.state import Lineage, State, fold
+from safety.eligibility import predecessor
+from safety.events import Closed, Ending, Facts, Proposed, facts_of
+from safety.ledger import Recorded, append, next_entry, read_ledger, recorded_as
+from safety.state import Lineage, State, add, fold
 
 LOCK = ".aams/lock"
 CACHE = ".aams/cache"
@@ -42,11 +44,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a cycle ended; the ledger has the rest. `is_root` says that it trained a baseline, not a child."""
+    """How a cycle ended, or that it waits for the second key; the ledger has the rest.
+
+    Attributes:
+        is_root: it trained a baseline, not a child.
+    """
 
     cycle: str
     domain: str
-    outcome: Ending
+    outcome: Ending | Literal["waiting"]
     reason: str
     generation: str
     is_root: bool
@@ -54,51 +60,94 @@ class Ended:
 
 @dataclass(slots=True)
 class Lab:
-    """One lab, held by one command at a time. `recorded` is its ledger in order; `record` adds to both."""
+    """One lab, held by one command at a time.
+
+    Attributes:
+        recorded: its ledger in order; `record` adds to it.
+        state: what the ledger adds up to.
+        approves: this command may give the second key where the machine holds one.
+    """
 
     root: Path
     contract: Contract
-    worker: Worker
-    recorded: list[Recorded] = field(default_factory=list)
+    recorded: list[Recorded]
+    state: State
+    approves: bool
+    _worker: Worker | None = None
+
+    @property
+    def worker(self) -> Worker:
+        """The door to torch; its service starts when it is first wanted."""
+        if self._worker is None:
+            self._worker = Worker(self.root)
+        return self._worker
+
+    def close(self) -> None:
+        """End the torch service, if it was started."""
+        if self._worker:
+            self._worker.close()
 
     def record(self, cycle: str, domain: str, facts: Facts) -> None:
-        """Append one event to the ledger."""
+        """Append one event to the ledger; one that contradicts it is refused before it is written."""
         entry = next_entry(self.recorded, cycle, facts, domain, self.contract.digest, utc_now())
+        state = add(self.state, recorded_as(entry))
         self.recorded.append(append(self.root, entry))
-
-    def state(self) -> State:
-        """What the ledger adds up to now."""
-        return fold(self.recorded)
+        self.state = state
 
     def lineage(self, domain: str) -> Lineage:
         """One domain's line."""
-        return self.state().lineages.get(domain, Lineage())
+        return self.state.lineages.get(domain, Lineage())
 
     def facts(self, cycle: str) -> list[Facts]:
         """What a cycle has recorded so far, in order."""
         return [facts_of(entry) for entry, _ in self.recorded if entry.cycle == cycle]
 
+    def end(self, cycle: str, outcome: Ending, reason: str) -> Ended:
+        """Close a cycle and tidy up after it."""
+        ended = self.ended(cycle, outcome, reason)
+        head.heal(self.root, self.state)  # HEAD may be behind an approval only while the approved cycle is open
+        self.record(cycle, ended.domain, Closed(outcome, reason))
+        self.settle()
+        self.clean()
+        return ended
+
+    def ended(self, cycle: str, outcome: Ending | Literal["waiting"], reason: str) -> Ended:
+        """How an open cycle ends, or that it waits."""
+        found = self.state.open_cycles[cycle]
+        generation = found.recalled or found.generation
+        return Ended(cycle, found.domain, outcome, reason, generation, not found.opened.parent)
+
+    def damage(self, domain: str, generation: str) -> str:
+        """What is wrong with a generation's archive; "" when it is as the ledger has it, and read-only."""
+        found = next(one for one in self.lineage(domain).generations if one.name == generation)
+        return damage(generation_path(self.root, domain, found.directory), found.archive)
+
     def settle(self) -> None:
         """Bring HEAD, champions, archive and views to what the ledger says."""
-        state = self.state()
-        head.heal(self.root, state)
-        for domain, lineage in state.lineages.items():
+        head.heal(self.root, self.state)
+        sweep((self.root / views.METRICS).parent)
+        for domain, lineage in self.state.lineages.items():
             for attempt in lineage.generations:
-                if attempt.status == "abandoned":  # archived by a killed command, and never judged
+                if (
+                    attempt.status == "abandoned" and not attempt.archive
+                ):  # archived by a killed command, and never judged
                     shutil.rmtree(generation_path(self.root, domain, attempt.directory), ignore_errors=True)
         views.write_views(self.root, self.recorded)
 
     def clean(self) -> None:
         """Remove the working files of cycles that are closed; weights that matter are in the store."""
-        still_open = self.state().open_cycles
+        still_open = self.state.open_cycles
         for place in (self.root / WORK).glob("*"):
             if place.name not in still_open:
                 shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager
-def open_lab(root: Path) -> Iterator[Lab]:
-    """Hold the lab's lock, read its ledger and start the torch service.
+def open_lab(root: Path, approves: bool = False) -> Iterator[Lab]:
+    """Hold the lab's lock and read its ledger.
+
+    Args:
+        approves: whether who runs this command gives the second key too.
 
     Raises:
         AamsError: it is no lab, another command holds it, or its ledger is broken.
@@ -110,11 +159,13 @@ def open_lab(root: Path) -> Iterator[Lab]:
             "go to the repository's folder or name it with --root",
             file=str(root),
         )
-    with exclusive(root / LOCK, "cycle"), Worker(root) as worker:
-        lab = Lab(root, load_contract(root / CONTRACT_PATH), worker, list(read_ledger(root)))
+    with exclusive(root / LOCK, "cycle"):
+        recorded = list(read_ledger(root))
+        lab = Lab(root, load_contract(root / CONTRACT_PATH), recorded, fold(recorded), approves)
         lab.settle()
         lab.clean()
-        yield lab
+        with closing(lab):
+            yield lab
 
 
 def champion_spec(lab: Lab, domain: str) -> Spec:
@@ -123,6 +174,12 @@ def champion_spec(lab: Lab, domain: str) -> Spec:
     if champion is None:
         return baseline(domain)
     return specs.read(_champion_file(lab, domain, champion.directory))
+
+
+def predecessor_spec(lab: Lab, domain: str) -> list[Spec]:
+    """The spec of the champion that the present one replaced; none for a root."""
+    found = predecessor(lab.lineage(domain))
+    return [specs.read(_champion_file(lab, domain, found.directory))] if found else []
 
 
 def champion_text(lab: Lab, domain: str) -> str:
@@ -144,13 +201,9 @@ def _baseline_path(domain: str) -> Path:
     return Path(domains.__file__).parent / domain / "baseline.yaml"
 
 
-def text_of(lab: Lab, cycle: str, one: Spec) -> str:
-    """A spec of a cycle as YAML, with a person's comments: as it was proposed, or the baseline's own text."""
-    proposed = next((facts for facts in lab.facts(cycle) if isinstance(facts, Proposed)), None)
-    for child in proposed.children if proposed else ():
-        if child.spec == one.id:
-            return child.text
-    return for_champion(_baseline_path(one.domain).read_text(encoding="utf-8"), one.domain)
+def baseline_text(domain: str) -> str:
+    """The baseline's YAML as it lies in `specs/<domain>/champion.yaml`."""
+    return for_champion(_baseline_path(domain).read_text(encoding="utf-8"), domain)
 
 
 def for_champion(text: str, domain: str) -> str:
@@ -160,10 +213,9 @@ def for_champion(text: str, domain: str) -> str:
     return modeline + (rest if first.startswith("# yaml-language-server:") else text)
 
 
-def specs_of(lab: Lab, cycle: str, domain: str) -> dict[str, Spec]:
-    """Every spec that a cycle may train, by id: what it proposed, and the parent."""
-    known = [champion_spec(lab, domain), baseline(domain)]
-    for facts in lab.facts(cycle):
-        if isinstance(facts, Proposed):
-            known += [specs.parse(child.text.encode(), f"{cycle}: child {child.spec[:12]}") for child in facts.children]
-    return {one.id: one for one in known}
+def proposed_specs(lab: Lab, cycle: str) -> dict[str, Spec]:
+    """The children that a cycle proposed, by id."""
+    proposed = (facts for facts in lab.facts(cycle) if isinstance(facts, Proposed))
+    children = (child for facts in proposed for child in facts.children)
+    parsed = (specs.parse(child.text.encode(), f"{cycle}: child {child.spec[:12]}") for child in children)
+    return {one.id: one for one in parsed}

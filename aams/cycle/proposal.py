@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from aams import dispatch as dispatching
 from aams import git
 from aams.canonical import digest
+from aams.cycle.desk import left_behind
 from aams.cycle.lab import CACHE, Ended, Lab, Request, baseline, champion_spec, champion_text, for_champion
-from aams.dispatch import Dispatch, Plan, plan_runs
-from aams.errors import failure
+from aams.cycle.signing import can_sign, expiry, signed
+from aams.cycle.verdict import abandon
+from aams.dispatch import Dispatch, Plan, flops, plan_runs
+from aams.errors import AamsError, Problem, failure
 from aams.files import read_bounded, write_whole
 from aams.lanes.local import PARALLEL_RUNS
-from aams.records import Child, Cost, Finding, Mutation, Run, Spec, Stage
+from aams.records import Child, Cost, Envelope, Finding, Inputs, Mutation, Run, Spec, Stage
 from aams.strict import MAX_YAML_BYTES, path_text
 from compiler import spec as specs
 from compiler.cost import estimate
@@ -26,11 +29,14 @@ from domains.base import Prepared
 from evolution.diff import diff
 from evolution.planners import PLANNERS
 from evolution.planners.base import Observation
-from safety.events import Closed, Ending, Frozen, Opened, Proposed, ProposedChild, Refusal, Verdict
+from safety.clock import utc_now
+from safety.eligibility import may_propose, month_left
+from safety.events import Attempted, Frozen, Opened, Proposed, ProposedChild, Refusal, Signed
 from safety.gates import check_gates
 from safety.gates.base import Proposal
-from safety.manifest import manifest_digest
-from safety.state import Cycle, Lineage
+from safety.lifecycle import Cycle
+from safety.manifest import manifest_digest, new_nonce
+from safety.state import Lineage
 
 ELSEWHERE = "propose"
 """Trigger of a cycle whose bundle is trained by somebody else than the command that opened it."""
@@ -65,9 +71,12 @@ def propose(lab: Lab, request: Request) -> Dispatch | Ended:
     """
     # 1 observe, 2 eligible?
     hand_made = _read_hand_made(request)
-    resumed = _resume(lab, request, hand_made)
-    if resumed:
-        return resumed
+    begun = _resume(lab, request, hand_made)
+    if isinstance(begun, Dispatch):
+        return begun
+    if begun is None:
+        _check_eligible(lab, request)
+    _ = lab.worker  # imports torch while the children are made
     domain = DOMAINS[request.domain]
     prepared = prepare(request.domain, cache=lab.root / CACHE)
     lineage = lab.lineage(request.domain)
@@ -75,14 +84,14 @@ def propose(lab: Lab, request: Request) -> Dispatch | Ended:
     parent = baseline(request.domain) if root else champion_spec(lab, request.domain)
     champion = None if root else lineage.champion
     stage: Stage = "root" if root else "trial"
-    cycle = _name(lab, request, parent, hand_made)
+    cycle = begun.id if begun else _name(lab, request, parent, hand_made)
 
     # 3 mutate, 4 estimate and gate, 5 compile and try
     chosen = _choose(lab, request, lineage, parent, prepared, hand_made)
     children = [child.spec for child in chosen.children]
-    pairs = lab.contract.promotion.pairs
+    pairs = range(lab.contract.promotion.pairs_min)
     runs = plan_runs(stage, parent, children, chosen.costs, domain.COMPUTE_FLOPS, cycle, pairs)
-    _check_whole(lab, chosen, _proposal(lineage, parent, children, chosen.costs, prepared, runs))
+    _check_whole(lab, chosen, _proposal(lab, lineage, parent, children, chosen.costs, prepared, runs))
     opened = Opened(
         seed=request.seed,
         planner=request.planner,
@@ -92,23 +101,56 @@ def propose(lab: Lab, request: Request) -> Dispatch | Ended:
         request=_request_digest(request, hand_made),
         commit=git.head_commit(lab.root) or "",
     )
-    lab.record(cycle, request.domain, opened)
-    if not root:
-        lab.record(cycle, request.domain, _proposed(lab, chosen, hand_made))
-        if not children:
-            return end(lab, cycle, request.domain, "nothing-to-try", _why_nothing(chosen))
+    first = Attempted(lineage.next_generation, sealed="") if root else _proposed(lab, chosen, hand_made)
+    if begun and not _goes_on(lab, begun, opened, first):
+        abandon(lab, begun.id)
+        return propose(lab, request)
+    if begun is None:
+        lab.record(cycle, request.domain, opened)
+    if begun is None or begun.event == "opened":
+        lab.record(cycle, request.domain, first)
+    if not root and not children:
+        return lab.end(cycle, "nothing-to-try", _why_nothing(chosen))
 
     # 6 freeze, 7 bundle
-    weights = champion.weights if champion else ""
-    plan = Plan(cycle, stage, request.domain, opened.parent, weights, (parent, *children), runs, domain.COMPUTE_FLOPS)
-    return freeze(lab, plan, prepared)
+    plan = Plan(
+        cycle=cycle,
+        stage=stage,
+        batch=0,
+        domain=request.domain,
+        generation=lab.state.open_cycles[cycle].generation,
+        sealed="",
+        parent=opened.parent,
+        parent_weights=champion.weights if champion else "",
+        specs=(parent, *children),
+        runs=runs,
+        compute_flops=domain.COMPUTE_FLOPS,
+    )
+    return freeze(lab, plan, prepared, chosen.costs)
 
 
-def freeze(lab: Lab, plan: Plan, prepared: Prepared) -> Dispatch:
-    """Freeze and pack a plan, and record its digest and nonce before anybody can train it."""
-    dispatch = dispatching.dispatch(lab.root, plan, prepared, lab.contract)
+def freeze(lab: Lab, plan: Plan, prepared: Prepared, costs: Mapping[str, Cost]) -> Dispatch:
+    """Freeze, sign and pack a plan; record its digest, its nonce and its compute before anybody can train it."""
+    proposer: Signed | None = None
+
+    def seal(inputs: Inputs) -> Envelope:
+        nonlocal proposer
+        now = utc_now()
+        expires = expiry(lab.contract, now)
+        if can_sign(lab, "propose"):
+            proposer = signed(lab, "propose", plan.domain, plan.generation, manifest_digest(inputs), "", expires)
+        return Envelope(new_nonce(), now, expires, proposer.signature if proposer else "")
+
+    dispatch = dispatching.dispatch(lab.root, plan, prepared, lab.contract, seal)
+    manifest = dispatch.manifest
     frozen = Frozen(
-        plan.stage, manifest_digest(dispatch.manifest.inputs), dispatch.manifest.envelope.nonce, len(plan.runs)
+        stage=plan.stage,
+        batch=plan.batch,
+        manifest=manifest_digest(manifest.inputs),
+        nonce=manifest.envelope.nonce,
+        runs=len(plan.runs),
+        reserved_flops=flops(plan.runs, costs),
+        proposer=proposer,
     )
     lab.record(plan.cycle, plan.domain, frozen)
     return dispatch
@@ -128,35 +170,22 @@ def begins_lineage(lineage: Lineage, prepared: Prepared) -> bool:
     return lineage.champion is None or lineage.corpus != prepared.corpus_id
 
 
-def end(lab: Lab, cycle: str, domain: str, outcome: Ending, reason: str, generation: str = "") -> Ended:
-    """Close a cycle and tidy up after it."""
-    lab.record(cycle, domain, Closed(outcome, reason))
-    lab.settle()
-    lab.clean()
-    is_root = any(isinstance(facts, Opened) and not facts.parent for facts in lab.facts(cycle))
-    return Ended(cycle, domain, outcome, reason, generation, is_root)
+def needed_flops(lab: Lab, request: Request) -> int:
+    """Training FLOPs that a cycle may come to, its attempt included."""
+    runs = request.children + dispatching.TRIAL_CONTROLS + 2 * lab.contract.promotion.pairs_max
+    return runs * DOMAINS[request.domain].COMPUTE_FLOPS
 
 
-def conclude(lab: Lab, cycle: str, domain: str, verdict: Verdict) -> Ended:
-    """Close a cycle that has its verdict; the reason is every criterion that failed, or the first that held."""
-    judged = zip(verdict.criteria, verdict.reasons, strict=False)
-    failed = [reason for criterion, reason in judged if not criterion.passed]
-    return end(lab, cycle, domain, verdict.outcome, "; ".join(failed or verdict.reasons[:1]), verdict.generation)
-
-
-def abandon(lab: Lab, cycle: str) -> Ended:
-    """Close an open cycle without a verdict; one that has its verdict is concluded.
+def _check_eligible(lab: Lab, request: Request) -> None:
+    """See that a cycle may begin: its trials, and its attempt if it comes to one.
 
     Raises:
-        AamsError: there is no such open cycle.
+        AamsError: with every precondition that is missing, in numbers.
     """
-    found = lab.state().open_cycles.get(cycle)
-    if found is None:
-        raise failure("no such open cycle", cycle, "`aams log` lists the cycles")
-    verdict = next((facts for facts in lab.facts(cycle) if isinstance(facts, Verdict)), None)
-    if verdict:
-        return conclude(lab, cycle, found.domain, verdict)
-    return end(lab, cycle, found.domain, "abandoned", "it was not brought to its end", found.generation)
+    needed = needed_flops(lab, request)
+    findings = may_propose(lab.state, lab.contract, request.domain, request.trigger, needed, utc_now())
+    if findings:
+        raise AamsError(*(Problem(found.what, found.got, found.advice, path=found.subject) for found in findings))
 
 
 def _name(lab: Lab, request: Request, parent: Spec, hand_made: HandMade | None) -> str:
@@ -171,35 +200,38 @@ def _request_digest(request: Request, hand_made: HandMade | None) -> str:
     return digest([request.domain, request.seed, request.children, request.planner, spec])
 
 
-def _resume(lab: Lab, request: Request, hand_made: HandMade | None) -> Dispatch | None:
+def _resume(lab: Lab, request: Request, hand_made: HandMade | None) -> Dispatch | Cycle | None:
     """Go on with what the same command left open; close what another command of this machine left open.
+
+    Returns:
+        The dispatch that it left, or its cycle when it never froze one.
 
     Raises:
         AamsError: a cycle of this domain waits for results from elsewhere.
     """
-    for cycle in [cycle for cycle in lab.state().open_cycles.values() if cycle.domain == request.domain]:
+    for cycle in [cycle for cycle in lab.state.open_cycles.values() if cycle.domain == request.domain]:
         found = left_behind(lab, cycle)
-        if found and cycle.opened.request == _request_digest(request, hand_made):
-            return found
-        if cycle.opened.trigger == ELSEWHERE:
+        if cycle.opened.request == _request_digest(request, hand_made) and (found or not cycle.stage):
+            return found or cycle
+        if cycle.phase == "COMMIT":
+            abandon(lab, cycle.id)
+            continue
+        if cycle.recalled or cycle.verdict == "accepted":
+            name = cycle.recalled or cycle.generation
+            advice = f"`aams approve {name} --domain {cycle.domain}`, or `aams decline {name} --domain {cycle.domain}`"
+            raise failure("a generation of this domain waits for the second key", name, advice)
+        if cycle.opened.trigger == ELSEWHERE and cycle.stage:
             advice = f"bring them with `aams ingest {cycle.id} FOLDER`, or close it with `aams abandon {cycle.id}`"
             raise failure("a cycle of this domain waits for its results", cycle.id, advice)
         abandon(lab, cycle.id)
     return None
 
 
-def left_behind(lab: Lab, cycle: Cycle) -> Dispatch | None:
-    """The last dispatch of an open cycle, when it is whole on this machine and is the one in the ledger."""
-    frozen = [facts for facts in lab.facts(cycle.id) if isinstance(facts, Frozen)]
-    if not frozen:
-        return None
-    found = dispatching.find(lab.root, cycle.id, frozen[-1].stage)
-    if found and (manifest_digest(found.manifest.inputs), found.manifest.envelope.nonce) == (
-        frozen[-1].manifest,
-        frozen[-1].nonce,
-    ):
-        return found
-    return None
+def _goes_on(lab: Lab, begun: Cycle, opened: Opened, first: Attempted | Proposed) -> bool:
+    """Whether an interrupted cycle would record today what it has recorded."""
+    if replace(opened, commit=begun.opened.commit) != begun.opened:
+        return False
+    return begun.event == "opened" or bool(begun.generation) or first in lab.facts(begun.id)
 
 
 def _choose(
@@ -211,9 +243,9 @@ def _choose(
 
     def admit(child: Spec) -> bool:
         costs[child.id] = estimate(child.tree, prepared.interface)
-        pairs, compute = lab.contract.promotion.pairs, DOMAINS[request.domain].COMPUTE_FLOPS
+        pairs, compute = range(lab.contract.promotion.pairs_max), DOMAINS[request.domain].COMPUTE_FLOPS
         runs = plan_runs("attempt", parent, [child], costs, compute, "", pairs)
-        findings = check_gates(_proposal(lineage, parent, [child], costs, prepared, runs), lab.contract)
+        findings = check_gates(_proposal(lab, lineage, parent, [child], costs, prepared, runs), lab.contract)
         findings = findings or _try(lab, child, costs[child.id], prepared)
         if findings:
             refused[child.id] = findings
@@ -231,6 +263,7 @@ def _choose(
 
 
 def _proposal(
+    lab: Lab,
     lineage: Lineage,
     parent: Spec,
     children: Sequence[Spec],
@@ -243,6 +276,7 @@ def _proposal(
     return Proposal(
         domain=parent.domain,
         corpus=prepared.corpus_id,
+        source=find_corpus(parent.domain, prepared.corpus_id).source,
         active_corpus=find_corpus(parent.domain).id,
         parent=parent.id if champion else "",
         head=champion.spec if champion else "",
@@ -251,6 +285,8 @@ def _proposal(
         costs=costs,
         runs=runs,
         compute_flops=DOMAINS[parent.domain].COMPUTE_FLOPS,
+        damaged=lab.damage(parent.domain, champion.generation) if champion else "",
+        month_flops_left=month_left(lab.state, lab.contract, utc_now()),
         parallel_count=PARALLEL_RUNS,
     )
 

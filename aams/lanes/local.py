@@ -27,18 +27,22 @@ def train(archive: Path, work: Path, report: Report) -> Returned:
     """Train every run of a bundle in a subprocess; finished runs of an interrupted try are kept.
 
     Raises:
-        LaneError: the trainer ended without results.
+        LaneError: this machine can't confine it as the manifest requires, or the trainer ended without results.
         KeyboardInterrupt: after the trainer has put its finished runs away.
     """
     bundle, out = work / "bundle", work / "out"
     shutil.rmtree(bundle, ignore_errors=True)
     manifest = unpack(archive, bundle)
+    accepted = manifest.inputs.confinement
+    isolation = confine.isolation(accepted)
     out.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "trainer", str(bundle), str(out)]
-    argv += ["--manifest-digest", digest(to_data(manifest.inputs)), "--isolation", confine.isolation()]
+    argv += ["--manifest-digest", digest(to_data(manifest.inputs)), "--isolation", isolation]
     argv += ["--workers", str(PARALLEL_RUNS)]
     limits = confine.Limits(file_bytes=manifest.inputs.budget.disk_bytes, cpu_s=2 * manifest.inputs.budget.wall_s)
-    argv, environment, isolation = confine.command(argv, writable=out, limits=limits, python_path=[bundle])
+    argv, environment, isolation = confine.command(
+        argv, writable=out, limits=limits, python_path=[bundle], accepted=accepted
+    )
     with (work / "trainer.log").open("wb") as log:
         process = confine.start(argv, environment, stderr=log)
         try:

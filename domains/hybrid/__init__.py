@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NAME = "hybrid"
-COMPUTE_FLOPS = 60_000_000_000
+COMPUTE_FLOPS = 120_000_000_000
 EVALUATED: Mapping[str, int] = {"replay": 1000, "validation": 1000, "probe": 300, "holdout": 1000}
 METRICS: Mapping[str, str] = {
     "recall": "top-1 accuracy on items that were trained on",

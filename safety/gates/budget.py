@@ -1,4 +1,4 @@
-"""Gate: a bundle stays inside the contract's budget.
+"""Gate: a generation stays inside the contract's budget, and inside what is left of the month's compute.
 
 Takes the cost model's numbers, so it answers before anything is compiled. Wall time can't be known beforehand: the
 trainer stops a run that passes it.
@@ -26,10 +26,12 @@ def check(proposal: Proposal, contract: Contract) -> tuple[Finding, ...]:
         if run.steps > limits.steps
     ]
     costs = [proposal.costs[run.spec] for run in proposal.runs]
-    items = sum(run.steps * cost.items for run, cost in zip(proposal.runs, costs, strict=True))
+    items = sum(run.steps * cost.items * cost.item_tokens for run, cost in zip(proposal.runs, costs, strict=True))
+    compute = sum(run.steps * cost.step_flops for run, cost in zip(proposal.runs, costs, strict=True))
     heaviest = sorted((cost.activation_bytes + cost.optimizer_bytes for cost in costs), reverse=True)
     totals = (
-        ("processes more items than the contract allows", items, limits.items),
+        ("takes more compute than is left of the month", compute, proposal.month_flops_left),
+        ("processes more tokens or samples than the contract allows", items, limits.items),
         ("needs more memory than the contract allows", sum(heaviest[: proposal.parallel_count]), limits.memory_bytes),
         (
             "returns more bytes than the contract allows",

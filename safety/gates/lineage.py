@@ -1,4 +1,4 @@
-"""Gate: every child descends from the champion, differs from it, and is new to its lineage."""
+"""Gate: every child descends from the champion, which nobody has touched, differs from it, and is new to its line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from safety.contract import Contract
 from safety.gates.base import Proposal
 
 ID = "lineage"
-PROTECTS = "Every promotion continues the one recorded line, and no attempt is spent twice on one architecture."
+PROTECTS = "Every promotion continues the one recorded line; parents never change, and nothing is tried twice."
 REMEDY = "Propose again from the present champion, with another seed."
 
 
@@ -19,6 +19,10 @@ def check(proposal: Proposal, contract: Contract) -> tuple[Finding, ...]:
     if proposal.parent != proposal.head:
         got = f"HEAD names {_short(proposal.head)}"
         findings.append(Finding(ID, _short(proposal.parent), "the parent is not the champion", got, REMEDY))
+    if proposal.damaged:
+        findings.append(
+            Finding(ID, _short(proposal.parent), "the parent's archive is not as it was", proposal.damaged, REMEDY)
+        )
     for child, times in Counter(proposal.children).items():
         subject = _short(child)
         if times > 1:

@@ -45,7 +45,10 @@ def frozen(files: Mapping[str, bytes]) -> Manifest:
         schema_version=1,
         cycle="language-abc",
         stage="trial",
+        batch=0,
         domain="language",
+        generation="",
+        sealed="",
         parent="G000",
         parent_weights="",
         corpus="small",
@@ -54,8 +57,9 @@ def frozen(files: Mapping[str, bytes]) -> Manifest:
         runs=(Run("child-0", "child", 0, "a" * 64, 7, 3),),
         compute_flops=1000,
         budget=Budget(1, 1, 1, 1, 1),
+        confinement=("bubblewrap", "landlock"),
     )
-    return Manifest(inputs, Envelope("0" * 64, "2026-11-21T01:40:00Z"))
+    return Manifest(inputs, Envelope("0" * 64, "2026-11-21T01:40:00Z", "2026-11-22T01:40:00Z", ""))
 
 
 def archived(path: Path, members: list[tuple[str, bytes]], method: int = zipfile.ZIP_STORED) -> Path:

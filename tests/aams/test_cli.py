@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,133 +14,20 @@ import pytest
 
 import aams
 import domains
-from aams.canonical import sha256
 from aams.cli import build_parser, common_parser, main, run
 from aams.errors import failure
-from aams.records import Criterion, Fitness, Pair
 from aams.strict import MAX_YAML_BYTES
-from aams.views import write_views
 from compiler import spec as specs
-from safety.archive import ARTIFACTS, archive_generation
-from safety.events import Attempted, Closed, Facts, Frozen, Opened, Proposed, Screened, Trained, TrialScore, Verdict
-from safety.head import heal
-from safety.ledger import append, next_entry, read_ledger
-from safety.state import fold
-from safety.store import put
 
 ROOT = Path(aams.__file__).parents[1]
 BASELINE = Path(domains.__file__).parent / "language" / "baseline.yaml"
+Answer = Callable[..., str]
 Captured = pytest.CaptureFixture[str]
 
 
 def commands() -> list[str]:
     (subparsers,) = (action for action in build_parser()._actions if isinstance(action.choices, dict))
     return list(subparsers.choices or ())
-
-
-def verdict(generation: str, spec: str, archive: str, weights: str, before: str) -> Verdict:
-    return Verdict(
-        generation=generation,
-        spec=spec,
-        outcome="accepted",
-        criteria=(Criterion("recall", 0.8, ">=", 0.75, True),),
-        reasons=("Every criterion of the contract is met.",),
-        child=Fitness(0.8, 0.6, 0.01, 2.5, 0),
-        control=Fitness(0.8, 0.58, 0.0, 2.6, 0) if before else None,
-        pairs=(Pair(0, 0.6, 0.58),) if before else (),
-        voice=(0.25, 0.75),
-        weights=weights,
-        archive=archive,
-        head_before=before,
-        head_after=generation,
-    )
-
-
-class Lab:
-    """A lab that a command can be pointed at; its history is written through the public functions."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def record(self, cycle: str, now: str, *events: Facts) -> None:
-        for facts in events:
-            append(self.root, next_entry(read_ledger(self.root), cycle, facts, "language", "c" * 64, now))
-
-    def cycle(self, number: int, text: str) -> None:
-        """One accepted cycle: the root for number 0."""
-        now, cycle, generation = f"2026-11-21T01:0{number}:00Z", f"cycle-{number}", f"G{number:03d}"
-        before, one = f"G{number - 1:03d}" if number else "", specs.parse(text.encode(), "spec.yaml").id
-        stage: Any = "attempt" if number else "root"
-        opened = Opened(
-            seed=7,
-            planner="mutate-champion",
-            trigger="person",
-            parent=before,
-            corpus="corpus-a",
-            request="f" * 64,
-            commit="",
-        )
-        self.record(cycle, now, opened)
-        if number:
-            screened = Screened(0.5, (TrialScore(one, 0.52),), 0.005, one, True)
-            trials = (
-                Frozen("trial", "1" * 64, f"{number:064x}", 1),
-                Trained("trial", "2" * 64, (), {}, "none", 1.0, 1.0),
-            )
-            self.record(cycle, now, Proposed((), ()), *trials, screened, Attempted(generation, one))
-        frozen = Frozen(stage, "3" * 64, f"{number + 100:064x}", 1)
-        self.record(cycle, now, frozen, Trained(stage, "4" * 64, (), {}, "none", 1.0, 1.0))
-        if not number:
-            self.record(cycle, now, Attempted(generation, one))
-        generations = fold(read_ledger(self.root)).lineages["language"].generations
-        directory = next(item.directory for item in generations if item.name == generation)
-        artifacts = {name: f"{name}\n".encode() for name in {*ARTIFACTS, "tokenizer.json"}}
-        artifacts |= {
-            "spec.yaml": text.encode(),
-            "metrics.json": b'{"schema_version": 1}\n',
-            "parent_gen.txt": f"{before or 'none'}\n".encode(),
-            "EVAL.md": b"# Why\n\nred \x1b[31m alert\n",
-        }
-        returned = self.root / "returned.safetensors"
-        returned.write_bytes(f"weights of {generation}".encode())
-        weights = sha256(returned.read_bytes())
-        put(self.root, returned, weights)
-        returned.unlink()
-        archive = archive_generation(self.root, "language", directory, artifacts, weights)
-        self.record(cycle, now, verdict(generation, one, archive, weights, before), Closed("accepted", ""))
-        heal(self.root, fold(read_ledger(self.root)))
-        write_views(self.root, read_ledger(self.root))
-
-
-@pytest.fixture(scope="session")
-def recorded_lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lab with the champion G001 and its parent G000."""
-    lab = Lab(tmp_path_factory.mktemp("cli") / "lab")
-    text = BASELINE.read_text(encoding="utf-8")
-    lab.cycle(0, text)
-    lab.cycle(1, text.replace("  tied: false\n", "").replace("model:\n", "model:\n  tied: false\n", 1))
-    return lab.root
-
-
-@pytest.fixture
-def empty_lab(tmp_path: Path) -> Path:
-    write_views(tmp_path / "lab", ())
-    return tmp_path / "lab"
-
-
-def answer(capsys: Captured, *arguments: str, status: int = 0) -> str:
-    """Run a command that answers on stdout, or complains on stderr."""
-    assert main(arguments) == status
-    out, err = capsys.readouterr()
-    return out if status == 0 else err
-
-
-def only_object(text: str) -> Any:
-    """The one JSON object that is all there is."""
-    data = json.loads(text)
-    assert isinstance(data, dict)
-    assert text == json.dumps(data) + "\n"
-    return data
 
 
 @pytest.mark.parametrize("command", commands())
@@ -175,27 +62,27 @@ def test_wrong_usage_ends_with_2_and_says_so_on_stderr(arguments: list[str], cap
     assert "usage: aams" in err and "error:" in err
 
 
-def test_validate_tells_domain_and_id(capsys: Captured) -> None:
+def test_validate_tells_domain_and_id(answer: Answer) -> None:
     one = specs.read(BASELINE).id
-    assert answer(capsys, "validate", str(BASELINE)) == f"{BASELINE}: a valid language spec, id {one}\n"
+    assert answer("validate", str(BASELINE)) == f"{BASELINE}: a valid language spec, id {one}\n"
 
 
-def test_compile_prints_the_source_or_writes_it(tmp_path: Path, capsys: Captured) -> None:
-    source = answer(capsys, "compile", str(BASELINE))
+def test_compile_prints_the_source_or_writes_it(tmp_path: Path, answer: Answer) -> None:
+    source = answer("compile", str(BASELINE))
     compile(source, "model.py", "exec")
-    assert answer(capsys, "compile", str(BASELINE), "--output", str(tmp_path / "model.py")) == ""
+    assert answer("compile", str(BASELINE), "--output", str(tmp_path / "model.py")) == ""
     assert (tmp_path / "model.py").read_text() == source
 
 
-def test_mutate_prints_what_it_would_write(tmp_path: Path, capsys: Captured) -> None:
+def test_mutate_prints_what_it_would_write(tmp_path: Path, answer: Answer, only_object: Any) -> None:
     commented = tmp_path / "commented.yaml"
     commented.write_text("# caf\u00e9\u00a0\u2014\tmine\n" + BASELINE.read_text(encoding="utf-8"), encoding="utf-8")
     arguments = ["mutate", str(commented), "--seed", "7"]
-    printed = answer(capsys, *arguments)
-    assert answer(capsys, *arguments) == printed, "equal seed, equal child"
-    assert answer(capsys, *arguments, "--output", str(tmp_path / "child.yaml")) == ""
+    printed = answer(*arguments)
+    assert answer(*arguments) == printed, "equal seed, equal child"
+    assert answer(*arguments, "--output", str(tmp_path / "child.yaml")) == ""
     assert (tmp_path / "child.yaml").read_text(encoding="utf-8") == printed
-    assert specs.read(tmp_path / "child.yaml").id == only_object(answer(capsys, *arguments, "--json"))["id"]
+    assert specs.read(tmp_path / "child.yaml").id == only_object(answer(*arguments, "--json"))["id"]
 
 
 READING = [
@@ -214,82 +101,25 @@ READING = [
 
 @pytest.mark.parametrize("arguments", READING, ids=lambda arguments: arguments[0])
 def test_json_is_exactly_one_object_and_lines_are_for_people(
-    arguments: list[str], recorded_lab: Path, capsys: Captured
+    arguments: list[str], recorded_lab: Path, answer: Answer, only_object: Any
 ) -> None:
-    only_object(answer(capsys, *arguments, "--json", "--root", str(recorded_lab)))
-    lines = answer(capsys, *arguments, "--root", str(recorded_lab))
+    only_object(answer(*arguments, "--json", "--root", str(recorded_lab)))
+    lines = answer(*arguments, "--root", str(recorded_lab))
     assert lines.strip() and not lines.startswith("{")
     assert "\x1b" not in lines, "an archived report gives the terminal no order"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
-def test_completion_knows_every_command(shell: str, capsys: Captured) -> None:
-    script = answer(capsys, "completion", shell)
+def test_completion_knows_every_command(shell: str, answer: Answer) -> None:
+    script = answer("completion", shell)
     assert all(command in script for command in commands())
     if shell != "tcsh" and shutil.which(shell):
         assert "--annotations" in script
         assert subprocess.run([shell, "-n"], input=script, capture_output=True, text=True).returncode == 0
 
 
-def test_completion_as_json_is_one_object_too(capsys: Captured) -> None:
-    assert "_aams" in json.dumps(only_object(answer(capsys, "completion", "bash", "--json")))
-
-
-def test_an_empty_lab_has_no_cycles_and_is_all_right(empty_lab: Path, capsys: Captured) -> None:
-    root = ("--root", str(empty_lab))
-    assert answer(capsys, "log", *root) == "No cycles yet: run `make cycle`.\n"
-    assert only_object(answer(capsys, "log", "--json", *root)) == {"cycles": []}
-    assert answer(capsys, "verify", *root).startswith("All right: 0 entries, 0 generations")
-    assert only_object(answer(capsys, "verify", "--json", *root))["view_count"] == 4
-
-
-@pytest.mark.parametrize("command", ["show", "diff", "reproduce"])
-def test_an_empty_lab_has_no_generation_to_look_at(command: str, empty_lab: Path, capsys: Captured) -> None:
-    assert main([command, "G000", "--json", "--root", str(empty_lab)]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err == "error: no such generation in language; got G000; there are: none yet\n"
-
-
-def test_log_lists_the_newest_first(recorded_lab: Path, capsys: Captured) -> None:
-    root = ("--root", str(recorded_lab))
-    lines = answer(capsys, "log", *root).splitlines()
-    assert [line.split()[2] for line in lines] == ["generation", "G001", "G000"]
-    assert len(answer(capsys, "log", "-n", "1", *root).splitlines()) == 2
-    assert "No cycles yet" not in answer(capsys, "log", "-n", "0", *root)
-
-
-def test_diff_is_by_default_with_the_parent(recorded_lab: Path, capsys: Captured) -> None:
-    root = ("--root", str(recorded_lab))
-    assert only_object(answer(capsys, "diff", "G001", "--json", *root))["from"] == "G000"
-    assert "G000 is a root and has no parent" in answer(capsys, "diff", "G000", *root, status=1)
-    assert "same architecture" in answer(capsys, "diff", "G001", "G001", *root)
-
-
-@pytest.mark.parametrize("name", ["G999", "../../etc", "", "G001\x1b[2J"])
-def test_an_unknown_generation_is_answered_with_those_there_are(
-    name: str, recorded_lab: Path, capsys: Captured
-) -> None:
-    complaint = answer(capsys, "show", name, "--root", str(recorded_lab), status=1)
-    assert "no such generation in language" in complaint and "there are: G000, G001" in complaint
-    assert "\x1b" not in complaint
-
-
-def test_verify_names_what_is_broken_and_ends_with_1(recorded_lab: Path, tmp_path: Path, capsys: Captured) -> None:
-    shutil.copytree(recorded_lab, tmp_path / "lab")
-    (tmp_path / "lab" / "logs" / "lineage.csv").write_text("changed")
-    assert main(["verify", "--json", "--root", str(tmp_path / "lab")]) == 1
-    out, err = capsys.readouterr()
-    assert only_object(out)["broken"]["file"].endswith("logs/lineage.csv")
-    assert "logs/lineage.csv: differs from what the ledger compiles to" in err
-
-
-@pytest.mark.parametrize("command", [["propose", "--seed", "1"], ["ingest", "language-0", "results"]], ids="-".join)
-def test_a_folder_that_is_no_lab_is_refused_and_left_alone(
-    command: list[str], tmp_path: Path, capsys: Captured
-) -> None:
-    assert "is no lab" in answer(capsys, *command, "--root", str(tmp_path), status=1)
-    assert list(tmp_path.iterdir()) == []
+def test_completion_as_json_is_one_object_too(answer: Answer, only_object: Any) -> None:
+    assert "_aams" in json.dumps(only_object(answer("completion", "bash", "--json")))
 
 
 UGLY = {
@@ -321,16 +151,16 @@ def test_an_ugly_file_is_refused_by_name_with_1(command: str, kind: str, tmp_pat
     assert err.startswith(f"error: {path}")
 
 
-def test_an_output_that_cannot_be_written_is_told(tmp_path: Path, capsys: Captured) -> None:
-    complaint = answer(capsys, "compile", str(BASELINE), "--output", str(tmp_path), status=1)
+def test_an_output_that_cannot_be_written_is_told(tmp_path: Path, answer: Answer) -> None:
+    complaint = answer("compile", str(BASELINE), "--output", str(tmp_path), status=1)
     assert f"{tmp_path}: can't be written" in complaint
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_problem_of_a_spec_is_an_annotation_on_its_line(tmp_path: Path, capsys: Captured) -> None:
+def test_every_problem_of_a_spec_is_an_annotation_on_its_line(tmp_path: Path, answer: Answer) -> None:
     path = tmp_path / "50%, a:b.yaml"
     path.write_text("schema_version: 1\ndomain: nonsense\n")
-    complaint = answer(capsys, "validate", "--annotations", str(path), status=1)
+    complaint = answer("validate", "--annotations", str(path), status=1)
     place = str(path).replace("%", "%25").replace(",", "%2C").replace(":", "%3A")
     assert complaint.startswith(f"::error file={place},line=2,col=9::domain: must be one of language, ")
 

@@ -17,7 +17,7 @@ from aams.commands.request import DOMAINS, request_from
 from aams.cycle import Request
 from aams.errors import AamsError, Problem
 from aams.founding import found_lab
-from aams.records import Budget, Inputs, Manifest, Run
+from aams.records import Budget, Envelope, Inputs, Manifest, Run
 from safety.manifest import freeze
 
 FILES = {"models/one.py": b"class Model: ...\n", "trainer/__main__.py": b"print('trained')\n"}
@@ -30,7 +30,10 @@ def frozen() -> Manifest:
             schema_version=1,
             cycle="language-abc",
             stage="trial",
+            batch=0,
             domain="language",
+            generation="",
+            sealed="",
             parent="G000",
             parent_weights="",
             corpus="small",
@@ -39,7 +42,9 @@ def frozen() -> Manifest:
             runs=(Run("child-0", "child", 0, "a" * 64, 7, 3),),
             compute_flops=1000,
             budget=Budget(1, 1, 1, 1, 1),
-        )
+            confinement=("bubblewrap", "landlock"),
+        ),
+        Envelope("0" * 64, "2026-11-21T01:40:00Z", "2026-11-22T01:40:00Z", ""),
     )
 
 

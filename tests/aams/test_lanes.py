@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from aams.canonical import digest, sha256, to_data
 from aams.confine import isolation
 from aams.errors import AamsError, LaneError
 from aams.lanes import LANES, Lane, Returned
-from aams.records import Budget, Inputs, Manifest, Run
+from aams.records import Budget, Envelope, Inputs, Manifest, Run
 from safety.manifest import freeze
 
 MODEL = b"""\
@@ -71,7 +72,10 @@ def packed(place: Path, trainer: Mapping[str, bytes]) -> tuple[Path, Manifest]:
         schema_version=1,
         cycle="language-conformance",
         stage="attempt",
+        batch=0,
         domain="language",
+        generation="G001",
+        sealed="5" * 64,
         parent="G000",
         parent_weights="",
         corpus="small",
@@ -80,8 +84,9 @@ def packed(place: Path, trainer: Mapping[str, bytes]) -> tuple[Path, Manifest]:
         runs=(Run("child-0", "child", 0, SPEC, 11, 3), Run("control-0", "control", 0, SPEC, 12, 3)),
         compute_flops=1000,
         budget=Budget(items=1000, steps=10, memory_bytes=2**31, wall_s=60, disk_bytes=2**22),
+        confinement=confine.ISOLATIONS,
     )
-    manifest = freeze(inputs)
+    manifest = freeze(inputs, Envelope("0" * 64, "2026-11-21T01:40:00Z", "2026-11-22T01:40:00Z", ""))
     return bundle.pack(manifest, files, place), manifest
 
 
@@ -127,7 +132,7 @@ def test_every_run_comes_back_bound_to_its_manifest(trained: Trained) -> None:
 
 def test_the_isolation_on_record_is_the_one_in_force(trained: Trained) -> None:
     _, _, returned, _ = trained
-    assert returned.isolation in ("bubblewrap", "unshare", "none")
+    assert returned.isolation == confine.isolation()
     assert results_of(returned)["isolation"] == returned.isolation
 
 
@@ -168,8 +173,8 @@ def test_no_secret_of_this_process_reaches_the_trainer(
 
 
 def test_the_trainer_writes_into_its_own_folder_only(lane: Lane, tmp_path: Path) -> None:
-    if confine.isolation() != "bubblewrap":
-        pytest.skip("needs bubblewrap")
+    if confine.isolation() in ("unshare", "none"):
+        pytest.skip("nothing here keeps a process from writing where its user may")
     source = (
         "try:\n    (out.parent / 'bundle' / 'escaped').write_text('x')\nexcept OSError:\n    pass\n"
         "(out / 'here').write_text('x')"
@@ -177,6 +182,18 @@ def test_the_trainer_writes_into_its_own_folder_only(lane: Lane, tmp_path: Path)
     returned = lane.train(scripted(tmp_path, source), tmp_path, silent)
     assert (returned.directory / "here").exists()
     assert not list(tmp_path.rglob("escaped"))
+
+
+def test_nothing_is_trained_where_no_accepted_confinement_works(
+    lane: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lane.NAME != "local":
+        pytest.skip("another machine's confinement is checked when its results are in")
+    monkeypatch.setattr(confine, "_way", lambda kind: None)
+    archive = scripted(tmp_path, "(out / 'ran').write_text('x')")
+    with pytest.raises(LaneError, match=r"can't confine as the contract wants; got bubblewrap, landlock\+unshare"):
+        lane.train(archive, tmp_path, silent)
+    assert not list(tmp_path.rglob("ran"))
 
 
 def test_noise_on_the_trainers_stdout_is_no_progress(lane: Lane, tmp_path: Path) -> None:
@@ -237,10 +254,18 @@ def test_an_interruption_ends_the_trainer_and_goes_up(lane: Lane, tmp_path: Path
 
     with pytest.raises(KeyboardInterrupt):
         lane.train(scripted(tmp_path, source), tmp_path, interrupt)
-    running = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in read_loosely(path)]
-    assert [path for path in running if path.parent.name != str(os.getpid())] == []
+    deadline = time.monotonic() + 5  # what is in bubblewrap's namespace dies a moment after it
+    while running(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert running(tmp_path) == []
     if isolation() != "bubblewrap":  # whose death takes its children with it at once; finished runs are on disk then
         assert list(tmp_path.rglob("asked")), "it was asked first, so that it can put finished runs away"
+
+
+def running(place: Path) -> list[str]:
+    """Numbers of other processes whose command line names a folder."""
+    found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(place) in read_loosely(path)]
+    return [path.parent.name for path in found if path.parent.name != str(os.getpid())]
 
 
 def read_loosely(path: Path) -> str:

@@ -14,11 +14,11 @@ from aams import records
 from aams.canonical import canonical_json, from_data, to_data
 from aams.errors import AamsError
 from aams.strict import read_json
-from safety import events
+from safety import checkpoint, events, signatures
 
 RECORDS = [
     kind
-    for module in (records, events)
+    for module in (records, events, signatures, checkpoint)
     for kind in vars(module).values()
     if dataclasses.is_dataclass(kind) and isinstance(kind, type) and kind.__module__ == module.__name__
 ]

@@ -1,130 +1,27 @@
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aams.canonical import sha256
-from aams.records import Cost, Criterion, Entry, Fitness, Mutation, Pair
-from aams.strict import read_json
 from aams.views import BEST_ROWS, LINEAGE_COLUMNS, NEWEST_ROWS, acceptable, compile_views, write_views
-from safety.events import (
-    Attempted,
-    Closed,
-    Facts,
-    Frozen,
-    Opened,
-    Proposed,
-    ProposedChild,
-    Screened,
-    Trained,
-    TrialScore,
-    Verdict,
-    event_name,
-)
-from safety.ledger import Recorded, append, entry_bytes, next_entry, read_ledger
-
-CONTRACT = "c" * 64
-SPEC, OTHER = "a" * 64, "b" * 64
-HOSTILE = '=HYPERLINK("http://evil")\n"quoted", </script>\u2028 and ünïcödé'
-
-
-def recorded(cycles: Sequence[tuple[str, Sequence[Facts]]], domain: str = "language") -> list[Recorded]:
-    """A ledger in memory, one minute a cycle, each entry after the one before."""
-    from aams.canonical import to_data
-
-    ledger: list[Recorded] = []
-    for minute, (cycle, events) in enumerate(cycles):
-        time = f"2026-11-{1 + minute // 1440:02d}T{minute // 60 % 24:02d}:{minute % 60:02d}:00Z"
-        for number, facts in enumerate(events, start=1):
-            follows = (ledger[-1].digest,) if ledger else ()
-            entry = Entry(1, cycle, number, event_name(facts), domain, follows, CONTRACT, time, to_data(facts))
-            ledger.append(Recorded(entry, sha256(entry_bytes(entry))))
-    return ledger
-
-
-def verdict(
-    generation: str, generalize: float = 0.6, passed: bool = True, reason: str = "as good as it gets"
-) -> Verdict:
-    return Verdict(
-        generation=generation,
-        spec=SPEC,
-        outcome="accepted" if passed else "rejected",
-        criteria=(Criterion("recall", 0.8, ">=", 0.75, passed),),
-        reasons=(reason, "and so on"),
-        child=Fitness(0.8, generalize, -0.01, 2.5, 0),
-        control=Fitness(0.8, 0.58, 0.0, 2.6, 0),
-        pairs=(Pair(0, generalize, 0.58),),
-        voice=(0.25, 0.75),
-        weights="",
-        archive="e" * 64,
-        head_before="G000",
-        head_after=generation if passed else "G000",
-    )
-
-
-def opened(seed: int = 7) -> Opened:
-    return Opened(
-        seed=seed,
-        planner="mutate-champion",
-        trigger="person",
-        parent="G000",
-        corpus="corpus-a",
-        request="f" * 64,
-        commit="",
-    )
-
-
-def whole_cycle(generation: str, generalize: float = 0.6, passed: bool = True, reason: str = "so") -> list[Facts]:
-    mutation = Mutation("widen", "model.width", 128, 192, HOSTILE, 0.01)
-    child = ProposedChild(SPEC, "model: {}\n", (mutation,), HOSTILE, 0.01, Cost(1000, 2, 6, 0, 32, 192, 4, 16))
-    return [
-        opened(),
-        Proposed((child,), ()),
-        Frozen("trial", "1" * 64, "2" * 64, 3),
-        Trained("trial", "3" * 64, (), {}, "none", 1.25, 2.5),
-        Screened(0.5, (TrialScore(SPEC, 0.52),), 0.005, SPEC, True),
-        Attempted(generation, SPEC),
-        Frozen("attempt", "4" * 64, "5" * 64, 10),
-        Trained("attempt", "6" * 64, (), {}, "none", 1.5, 2.5),
-        verdict(generation, generalize, passed, reason),
-        Closed("accepted" if passed else "rejected", ""),
-    ]
-
-
-def screened_out(seed: int) -> list[Facts]:
-    return [opened(seed), Closed("nothing-to-try", "the planner found no child")]
-
-
-def strict(content: bytes) -> Any:
-    return read_json(content, "view", 1 << 26)
-
-
-def rows_of(views: dict[str, bytes], name: str = "logs/experiments.jsonl") -> list[Any]:
-    return [strict(line) for line in views[name].splitlines()]
-
-
-def lineage_of(views: dict[str, bytes]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(views["logs/lineage.csv"].decode(), newline="")))
+from safety.events import Looked, Verdict
+from safety.ledger import Recorded, append, next_entry, read_ledger
 
 
 @pytest.fixture(scope="module")
-def long_ledger() -> list[Recorded]:
-    """2,500 cycles, oldest first; every tenth is an attempt."""
-    return recorded(
-        [
-            (
-                f"cycle-{index:05d}",
-                whole_cycle(f"G{index:03d}", index / 10_000) if not index % 10 else screened_out(index),
-            )
-            for index in range(2500)
-        ]
-    )
+def long_ledger(tell: Any) -> list[Recorded]:
+    """2,500 cycles, oldest first; every tenth is an attempt, and each of those a little better."""
+    cycles = [("cycle-00000", tell.root())]
+    for index in range(1, 2500):
+        number = index // 10
+        promoted = tell.whole_cycle(f"G{number:03d}", 0.5 + index / 10_000, parent=f"G{number - 1:03d}")
+        events = tell.nothing_tried(index, f"G{number:03d}") if index % 10 else promoted
+        cycles.append((f"cycle-{index:05d}", events))
+    return tell.recorded(cycles)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +29,7 @@ def long_views(long_ledger: list[Recorded]) -> dict[str, bytes]:
     return compile_views(long_ledger)
 
 
-def test_an_empty_ledger_has_views_without_rows() -> None:
+def test_an_empty_ledger_has_views_without_rows(read: Any) -> None:
     views = compile_views([])
     assert views.keys() == {
         "logs/experiments.jsonl",
@@ -142,56 +39,131 @@ def test_an_empty_ledger_has_views_without_rows() -> None:
     }
     assert views["logs/experiments.jsonl"] == views["logs/evolution_log.jsonl"] == b""
     assert views["logs/lineage.csv"].decode() == ",".join(LINEAGE_COLUMNS) + "\n"
-    metrics = strict(views["docs/metrics.json"])
+    metrics = read.json(views["docs/metrics.json"])
     assert metrics["ledger"] == {"entries": 0, "tips": [], "newest": None}
     assert metrics["champions"] == metrics["totals"] == {}
     assert metrics["shards"] == metrics["attempts"] == []
 
 
-def test_equal_ledgers_give_equal_bytes_whatever_way_they_came_about(tmp_path: Path) -> None:
+def test_equal_ledgers_give_equal_bytes_whatever_way_they_came_about(tmp_path: Path, tell: Any) -> None:
     ledger: tuple[Recorded, ...] = ()
-    for facts in whole_cycle("G001"):
-        entry = next_entry(ledger, "first", facts, "language", CONTRACT, "2026-11-21T01:00:00Z")
-        ledger += (append(tmp_path, entry),)
+    for cycle, events in (("root", tell.root()), ("first", tell.whole_cycle("G001"))):
+        for facts in events:
+            entry = next_entry(ledger, cycle, facts, "language", "c" * 64, "2026-11-21T01:00:00Z")
+            ledger += (append(tmp_path, entry),)
     assert compile_views(read_ledger(tmp_path)) == compile_views(ledger) == compile_views(list(ledger))
 
 
-def test_a_cycle_is_one_row_that_tells_all_of_it() -> None:
-    views = compile_views(recorded([("first", whole_cycle("G001"))]))
-    (row,) = rows_of(views)
-    assert (row["cycle"], row["domain"], row["generation"], row["outcome"]) == ("first", "language", "G001", "accepted")
-    assert (row["cpu_s"], row["wall_s"]) == (2.75, 5.0)
+def test_a_cycle_is_one_row_that_tells_all_of_it(tell: Any, read: Any) -> None:
+    views = compile_views(tell.first_and(tell.whole_cycle("G001")))
+    first, row = read.rows(views)
+    assert (row["cycle"], row["domain"], row["generation"], row["outcome"]) == (
+        "cycle-1",
+        "language",
+        "G001",
+        "accepted",
+    )
+    assert (row["cpu_s"], row["wall_s"]) == (2.5, 5.0)
     assert row["children"][0]["validation"] == 0.52
-    assert row["children"][0]["rationale"] == HOSTILE
+    assert row["children"][0]["rationale"] == tell.HOSTILE
     assert row["reason"] == "so; and so on", "an empty closing reason does not wipe the arbiter's"
-    assert strict(views["docs/data/experiments-0000.json"]) == [row]
-    metrics = strict(views["docs/metrics.json"])
-    assert metrics["champions"]["language"]["generation"] == "G001"
-    assert metrics["totals"]["language"] == {"cycles": 1, "children": 1, "attempts": 1, "accepted": 1, "cpu_s": 2.8}
+    assert (row["best"], row["placebo"], row["approved_by"]) == (tell.SPEC, False, "ann-verdict")
+    assert (row["look"]["e_value"], row["look"]["standing"], len(row["pairs"])) == (123.5, "proven", 4)
+    assert read.json(views["docs/data/experiments-0000.json"]) == [first, row]
+    metrics = read.json(views["docs/metrics.json"])
+    assert metrics["champions"]["language"] == {
+        "generation": "G001",
+        "time": row["time"],
+        "scores": row["scores"],
+        "look": row["look"],
+        "cycle": "cycle-1",
+        "best": tell.SPEC,
+    }
+    assert metrics["totals"]["language"] == {"cycles": 2, "children": 1, "attempts": 2, "accepted": 2, "cpu_s": 3.8}
 
 
-def test_an_open_cycle_is_shown_as_open() -> None:
-    (row,) = rows_of(compile_views(recorded([("first", whole_cycle("G001")[:4])])))
+def test_a_root_is_a_row_without_control_look_or_placebo(tell: Any, read: Any) -> None:
+    (row,) = read.rows(compile_views(tell.first_and()))
+    assert (row["generation"], row["parent"], row["outcome"], row["children"]) == ("G000", "", "accepted", [])
+    assert (row["look"], row["control_scores"], row["pairs"][0]["control"]) == (None, None, None)
+    assert "placebo" not in row
+
+
+def test_pairs_of_every_batch_are_told_in_order(tell: Any, read: Any) -> None:
+    row = read.rows(compile_views(tell.first_and(tell.whole_cycle("G001", batches=3))))[1]
+    assert [pair["pair"] for pair in row["pairs"]] == list(range(12))
+    assert row["look"]["pairs"] == 12
+    assert row["cpu_s"] == 4 * 1.25
+
+
+def test_an_open_cycle_is_shown_as_open(tell: Any, read: Any) -> None:
+    row = read.rows(compile_views(tell.first_and(tell.whole_cycle("G001")[:4])))[1]
     assert (row["outcome"], row["generation"], row["children"][0]["validation"]) == ("open", "", None)
 
 
-def test_every_transition_is_logged_in_order() -> None:
-    log = rows_of(compile_views(recorded([("first", whole_cycle("G001"))])), "logs/evolution_log.jsonl")
-    training = ["MANIFEST_FROZEN", "TRAIN_START", "TRAIN_COMPLETE", "EVAL_COMPLETE"]
-    assert [line["action"] for line in log] == ["PROPOSE", *training, *training, "ARBITER_VERIFY", "COMMIT", "ARCHIVE"]
-    assert [line["generation"] for line in log] == [""] * 5 + ["G001"] * 7
-    rejected = recorded([("second", whole_cycle("G002", passed=False)), ("third", screened_out(1))])
-    log = rows_of(compile_views(rejected), "logs/evolution_log.jsonl")
-    ends = [(line["cycle"], line["head_updated"]) for line in log if line["action"] in ("REJECT", "COMMIT")]
-    assert ends == [("second", False), ("third", False)], "a rejection is logged once"
+def test_a_child_that_waits_for_the_second_key_is_no_champion_yet(tell: Any, read: Any) -> None:
+    views = compile_views(tell.first_and(tell.whole_cycle("G001")[:-2]))
+    assert read.rows(views)[1]["outcome"] == "waiting"
+    assert "approved_by" not in read.rows(views)[1]
+    assert [(row["generation"], row["status"], row["promoted"]) for row in read.lineage(views)] == [
+        ("G000", "accepted", "true"),
+        ("G001", "open", "false"),
+    ]
+    assert read.json(views["docs/metrics.json"])["champions"]["language"]["generation"] == "G000"
 
 
-def test_2500_cycles_make_3_shards(long_views: dict[str, bytes]) -> None:
-    shards = strict(long_views["docs/metrics.json"])["shards"]
+def test_before_its_verdict_no_view_tells_a_placebo_from_a_child(tell: Any, read: Any) -> None:
+    events = tell.whole_cycle("G001", course="placebo", batches=2)
+    until = next(index for index, facts in enumerate(events) if isinstance(facts, Verdict))
+    child = tell.whole_cycle("G001", course="rejected", batches=2)[:until]
+    sealed, other = compile_views(tell.first_and(events[:until])), compile_views(tell.first_and(child))
+    assert not any(tell.PLACEBO.encode() in content for content in sealed.values())
+    assert read.rows(sealed) == read.rows(other)
+    assert sealed["logs/lineage.csv"] == other["logs/lineage.csv"]
+
+
+def test_a_placebo_is_counted_and_promotes_nothing(tell: Any, read: Any) -> None:
+    tricked = tell.whole_cycle("G001", course="placebo")
+    judged = next(index for index, facts in enumerate(tricked) if isinstance(facts, Looked))
+    looked = tricked[judged]
+    assert isinstance(looked, Looked) and looked.look
+    won = replace(looked.look, standing="proven")
+    tricked[judged] = replace(looked, look=won, standing="proven")
+    tricked[judged + 1] = tell.verdict("G001", tell.PLACEBO, 0.6, True, won, "so")
+    views = compile_views(tell.first_and(tricked, tell.whole_cycle("G002", course="placebo")))
+    assert [(row["outcome"], row["placebo"], row["best"]) for row in read.rows(views)[1:]] == [
+        ("placebo", True, tell.PLACEBO),
+        ("placebo", True, tell.PLACEBO),
+    ]
+    metrics = read.json(views["docs/metrics.json"])
+    assert metrics["placebos"] == {"language": {"revealed": 2, "promoted": 1}}
+    assert metrics["champions"]["language"]["generation"] == "G000"
+    assert metrics["totals"]["language"]["accepted"] == 1
+    assert [(row["status"], row["promoted"]) for row in read.lineage(views)[1:]] == [("placebo", "false")] * 2
+
+
+def test_a_rollback_moves_the_champion_and_is_no_attempt(tell: Any, read: Any) -> None:
+    views = compile_views(tell.first_and(tell.whole_cycle("G001"), tell.recall("G000", "G001")))
+    row = read.rows(views)[2]
+    assert (row["generation"], row["outcome"], row["approved_by"]) == ("G000", "rolled-back", "ann-verdict")
+    metrics = read.json(views["docs/metrics.json"])
+    assert metrics["champions"]["language"]["generation"] == "G000"
+    assert metrics["champions"]["language"]["cycle"] == "root", "the cycle that first tried it"
+    assert metrics["totals"]["language"] == {"cycles": 3, "children": 1, "attempts": 2, "accepted": 2, "cpu_s": 3.8}
+    assert [attempt["generation"] for attempt in metrics["attempts"]] == ["G001", "G000"]
+    assert [row["generation"] for row in read.lineage(views)] == ["G000", "G001"]
+    log = read.rows(views, "logs/evolution_log.jsonl")
+    assert [(line["action"], line["generation"]) for line in log[-2:]] == [("PROPOSE", ""), ("COMMIT", "G000")]
+    waiting = read.rows(compile_views(tell.first_and(tell.whole_cycle("G001"), tell.recall("G000", "G001")[:2])))[2]
+    assert (waiting["outcome"], waiting["reason"]) == ("waiting", "it was better")
+
+
+def test_2500_cycles_make_3_shards(long_views: dict[str, bytes], read: Any) -> None:
+    shards = read.json(long_views["docs/metrics.json"])["shards"]
     assert shards == [f"data/experiments-{index:04d}.json" for index in range(3)]
-    parts = [strict(long_views[f"docs/{name}"]) for name in shards]
+    parts = [read.json(long_views[f"docs/{name}"]) for name in shards]
     assert [len(part) for part in parts] == [1000, 1000, 500]
-    assert [row for part in parts for row in part] == rows_of(long_views)
+    assert [row for part in parts for row in part] == read.rows(long_views)
 
 
 def test_a_full_shard_never_changes_when_rows_are_added(
@@ -207,68 +179,27 @@ def test_a_full_shard_never_changes_when_rows_are_added(
 
 
 def test_the_first_page_stays_small_however_long_the_history(
-    long_ledger: list[Recorded], long_views: dict[str, bytes]
+    long_ledger: list[Recorded], long_views: dict[str, bytes], read: Any
 ) -> None:
-    metrics = strict(long_views["docs/metrics.json"])
+    metrics = read.json(long_views["docs/metrics.json"])
     assert len(metrics["newest"]) == len(metrics["attempts"]) == NEWEST_ROWS
     assert len(metrics["best"]) == BEST_ROWS
     assert metrics["newest"][0]["cycle"] == "cycle-02499", "newest first"
-    assert metrics["attempts"][0]["generation"] == "G2490"
-    assert metrics["best"][0]["generation"] == "G2490"
-    assert metrics["champions"]["language"]["generation"] == "G2490"
+    assert metrics["attempts"][0]["generation"] == "G249"
+    assert metrics["best"][0]["generation"] == "G249"
+    assert metrics["champions"]["language"]["generation"] == "G249"
     assert metrics["ledger"]["entries"] == len(long_ledger)
     assert metrics["totals"]["language"]["cycles"] == 2500
 
 
-def test_exactly_full_shards_leave_no_empty_one() -> None:
-    views = compile_views(recorded([(f"cycle-{index:04d}", screened_out(index)) for index in range(1000)]))
-    assert strict(views["docs/metrics.json"])["shards"] == ["data/experiments-0000.json"]
+def test_exactly_full_shards_leave_no_empty_one(tell: Any, read: Any) -> None:
+    cycles = [(f"cycle-{index:04d}", tell.nothing_tried(index)) for index in range(1, 1000)]
+    views = compile_views(tell.recorded([("cycle-0000", tell.root()), *cycles]))
+    assert read.json(views["docs/metrics.json"])["shards"] == ["data/experiments-0000.json"]
 
 
-def test_json_views_are_strict_ascii_and_a_row_is_a_line() -> None:
-    views = compile_views(recorded([("first", whole_cycle("G001", reason=HOSTILE))]))
-    for name, content in views.items():
-        assert content.endswith(b"\n")
-        if name.endswith((".json", ".jsonl")):
-            assert content.isascii()
-            assert all(strict(line) is not None for line in content.splitlines()), name
-
-
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_no_spreadsheet_takes_a_cell_for_a_formula(start: str) -> None:
-    views = compile_views(recorded([("first", whole_cycle("G001", reason=f"{start}1+cmd|' /C calc'!A0"))]))
-    (row,) = lineage_of(views)
-    assert row["reason"][0] not in "=+-@\t\r" and "1+cmd" in row["reason"]
-    assert row["tone_drift"] == "-0.01", "a negative number is a number"
-
-
-def test_a_cell_with_quotes_commas_and_newlines_comes_back_whole() -> None:
-    (row,) = lineage_of(compile_views(recorded([("first", whole_cycle("G001", reason='a "b", c\nd'))])))
-    assert row["reason"] == 'a "b", c\nd; and so on'
-    assert tuple(row) == LINEAGE_COLUMNS
-
-
-def test_lineage_has_a_line_for_each_verdict_promoted_or_not() -> None:
-    ledger = recorded([("a", whole_cycle("G001")), ("b", screened_out(1)), ("c", whole_cycle("G002", passed=False))])
-    assert [(row["generation"], row["promoted"]) for row in lineage_of(compile_views(ledger))] == [
-        ("G001", "true"),
-        ("G002", "false"),
-    ]
-
-
-def test_a_verdict_without_scores_leaves_its_cells_empty() -> None:
-    from dataclasses import replace
-
-    events: list[Facts] = [opened(), Attempted("G001", OTHER)]
-    events += [replace(verdict("G001", passed=False), child=None, control=None, pairs=())]
-    views = compile_views(recorded([("first", events)]))
-    (row,) = lineage_of(views)
-    assert (row["recall"], row["generalize"]) == ("", "")
-    assert strict(views["docs/metrics.json"])["best"] == []
-
-
-def test_views_that_are_right_are_left_alone_and_wrong_ones_are_mended(tmp_path: Path) -> None:
-    ledger = recorded([("first", whole_cycle("G001"))])
+def test_views_that_are_right_are_left_alone_and_wrong_ones_are_mended(tmp_path: Path, tell: Any) -> None:
+    ledger = tell.first_and(tell.whole_cycle("G001"))
     write_views(tmp_path, ledger)
     before = {path: path.stat() for path in tmp_path.rglob("*") if path.is_file()}
     assert {path.relative_to(tmp_path).as_posix() for path in before} == compile_views(ledger).keys()
@@ -280,10 +211,11 @@ def test_views_that_are_right_are_left_alone_and_wrong_ones_are_mended(tmp_path:
         assert (path.stat().st_ino == before[path].st_ino) == (name != "logs/lineage.csv")
 
 
-def test_views_may_be_behind_the_ledger_and_no_further(tmp_path: Path) -> None:
-    ledger = recorded([("first", whole_cycle("G001")), ("second", screened_out(1))])
-    before, now = compile_views(ledger[:10]), compile_views(ledger)
-    write_views(tmp_path, ledger[:10])
+def test_views_may_be_behind_the_ledger_and_no_further(tmp_path: Path, tell: Any) -> None:
+    ledger = tell.first_and(tell.whole_cycle("G001"), tell.nothing_tried(1, "G001"))
+    behind = len(ledger) - 2
+    before, now = compile_views(ledger[:behind]), compile_views(ledger)
+    write_views(tmp_path, ledger[:behind])
     allowed = acceptable(tmp_path, ledger)
     assert all(set(allowed[name]) == {before[name], now[name]} for name in now)
     write_views(tmp_path, ledger)
@@ -291,8 +223,8 @@ def test_views_may_be_behind_the_ledger_and_no_further(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"ledger": 1}', b'{"ledger": {"tips": [[]]}}', b"\xff"])
-def test_a_front_page_that_was_tampered_with_vouches_for_nothing(tmp_path: Path, content: bytes) -> None:
-    ledger = recorded([("first", whole_cycle("G001"))])
+def test_a_front_page_that_was_tampered_with_vouches_for_nothing(tmp_path: Path, content: bytes, tell: Any) -> None:
+    ledger = tell.first_and(tell.whole_cycle("G001"))
     write_views(tmp_path, ledger)
     (tmp_path / "docs/metrics.json").write_bytes(content)
     allowed = acceptable(tmp_path, ledger)
@@ -300,7 +232,7 @@ def test_a_front_page_that_was_tampered_with_vouches_for_nothing(tmp_path: Path,
     assert compile_views(ledger)["docs/metrics.json"] in allowed["docs/metrics.json"]
 
 
-def test_json_sorts_its_keys() -> None:
-    views = compile_views(recorded([("first", whole_cycle("G001"))]))
+def test_json_sorts_its_keys(tell: Any) -> None:
+    views = compile_views(tell.first_and(tell.whole_cycle("G001")))
     text = views["docs/metrics.json"].decode()
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")) + "\n"

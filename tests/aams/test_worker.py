@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from aams import confine
 from aams.errors import LaneError
 from aams.worker import Worker
 
@@ -46,7 +51,7 @@ def smoke(place: Path, code: str = "pass") -> dict[str, object]:
 
 
 def test_it_says_how_it_is_confined(worker: Worker) -> None:
-    assert worker.isolation in ("bubblewrap", "unshare", "none")
+    assert worker.isolation in confine.ISOLATIONS
 
 
 def test_it_scores_weights_on_arrays(worker: Worker, tmp_path: Path) -> None:
@@ -88,10 +93,11 @@ def test_a_bad_job_is_answered_with_an_error_and_the_next_is_served(worker: Work
 @pytest.mark.parametrize(
     ("code", "law"),
     [
-        ("import socket; socket.socket()", "network"),
-        ("open('/etc/passwd')", "read: /etc/passwd"),
-        ("open('x', 'w')", "write"),
-        ("import os; os.system('true')", "process"),
+        ("import socket; socket.socket()", "no-network: socket.__new__"),
+        ("open('/etc/passwd')", "own-directory: read /etc/passwd"),
+        ("open('x', 'w')", "own-directory: write x"),
+        ("import os; os.system('true')", "no-system: os.system"),
+        ("import ctypes, os; ctypes.pythonapi.kill(os.getppid(), 9)", "no-system: ctypes.dlsym"),
     ],
 )
 def test_a_model_is_under_the_laws_here_too(worker: Worker, tmp_path: Path, code: str, law: str) -> None:
@@ -103,27 +109,101 @@ def test_a_model_that_prints_does_not_disturb_the_answer(worker: Worker, tmp_pat
     assert worker.ask(smoke(tmp_path, "print('{}', flush=True)"))["parameters"] == 15
 
 
-def test_a_dead_worker_is_one_sentence_with_its_last_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("import os; os._exit(3)", "the process ended with status 3"),
+        ("import os; os.abort()", "the process was ended by SIGABRT"),
+        ("import faulthandler as f; f.disable(); f._sigsegv()", "the process was ended by SIGSEGV"),
+        ("import os; os.closerange(3, 99); os._exit(0)", "the process ended with status 0"),
+    ],
+)
+def test_a_model_that_ends_its_process_is_an_answer_and_the_next_is_served(
+    worker: Worker, tmp_path: Path, code: str, sentence: str
+) -> None:
+    assert worker.ask(smoke(tmp_path, code)) == {"error": sentence}
+    assert worker.ask(smoke(tmp_path, code)) == {"error": sentence}
+    assert worker.ask(smoke(tmp_path))["problem"] == ""
+
+
+def test_a_model_that_wants_all_memory_is_an_answer(worker: Worker, tmp_path: Path) -> None:
+    for code in ("images.new_zeros(2**42)", "b'x' * 2**42"):
+        assert "emory" in worker.ask(smoke(tmp_path, code))["problem"]
+    assert worker.ask(smoke(tmp_path))["problem"] == ""
+
+
+def test_a_model_that_takes_too_long_is_an_answer(worker: Worker, tmp_path: Path) -> None:
+    late = smoke(tmp_path, "while True: pass")
+    assert worker.ask_all([late, late], deadline_s=0.3) == [{"error": "it took longer than 0.3 s"}] * 2
+    assert worker.ask(smoke(tmp_path))["problem"] == ""
+
+
+def test_answers_are_in_the_order_of_their_jobs(worker: Worker, tmp_path: Path) -> None:
+    codes = ("import time; time.sleep(0.4)", "import os; os._exit(3)", "pass", "import os; os._exit(4)")
+    jobs = []
+    for index, code in enumerate(codes):
+        (tmp_path / str(index)).mkdir()
+        jobs.append(smoke(tmp_path / str(index), code))
+    answers = worker.ask_all(jobs)
+    assert [answer.get("error", answer.get("problem")) for answer in answers] == [
+        "",
+        "the process ended with status 3",
+        "",
+        "the process ended with status 4",
+    ]
+    assert worker.ask_all([]) == []
+
+
+def test_what_a_model_changes_is_gone_with_it(worker: Worker, tmp_path: Path) -> None:
+    poison = "import trainer.smoke; trainer.smoke.models.parameter_count = lambda model: 1 / 0"
+    worker.ask(smoke(tmp_path, poison))
+    assert worker.ask(smoke(tmp_path))["parameters"] == 15
+
+
+def test_a_dead_service_is_one_sentence_with_its_last_words(tmp_path: Path) -> None:
     with Worker(ROOT) as worker:
-        last = "import os; os.write(2, b'I am\\nlost\\n'); os._exit(3)"
-        with pytest.raises(LaneError, match=r"^torch's process ended at the job 'smoke'; got lost; run .*$"):
-            worker.ask(smoke(tmp_path, last))
-        with pytest.raises(LaneError, match="ended at the job"):
+        assert worker.ask(smoke(tmp_path))["problem"] == ""
+        os.killpg(worker._process.pid, signal.SIGKILL)
+        with pytest.raises(LaneError, match=r"^torch's process ended; got exit status -?\d+; run .*$"):
+            worker.ask(smoke(tmp_path), deadline_s=60)
+        with pytest.raises(LaneError, match=r"torch's process ended; .*"):
             worker.ask(smoke(tmp_path))
 
 
-def test_a_worker_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+def test_a_silent_service_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aams.worker.START_S", 0.01)
     worker = Worker(ROOT)
-    with pytest.raises(LaneError, match="took longer than"):
+    with pytest.raises(LaneError, match="is silent"):
         worker.ask(smoke(tmp_path), deadline_s=0.01)
     with pytest.raises(LaneError, match="closed before"):
         worker.ask(smoke(tmp_path))
     worker.close()
 
 
-def test_a_worker_that_can_not_start_says_why(tmp_path: Path) -> None:
+def living(group: int) -> list[str]:
+    """States of a group's processes that are no zombies."""
+    listed = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return [state for number, state in rows if int(number) == group and not state.startswith("Z")]
+
+
+def test_an_interruption_in_the_middle_ends_service_and_job(tmp_path: Path) -> None:
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt), Worker(ROOT) as worker:
+        worker.ask(smoke(tmp_path))
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        worker.ask(smoke(tmp_path, "import time; time.sleep(60)"))
+    deadline = time.monotonic() + 5  # a killed process takes its moment
+    while living(worker._process.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not living(worker._process.pid)
+
+
+def test_a_service_that_can_not_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "trainer").mkdir()
     (tmp_path / "trainer" / "__init__.py").touch()
-    (tmp_path / "trainer" / "evaluate.py").write_text("raise ImportError('half a trainer')\n")
-    with Worker(tmp_path) as worker, pytest.raises(LaneError, match="half a trainer"):
-        worker.ask({"job": "table"})
+    (tmp_path / "trainer" / "service.py").write_text("raise ImportError('half a trainer')\n")
+    with Worker(tmp_path) as worker:
+        for _ in range(2):
+            with pytest.raises(LaneError, match="half a trainer"):
+                worker.ask({"job": "table"})

@@ -63,6 +63,15 @@ def test_a_step_costs_its_items_and_its_update() -> None:
     assert muon.step_flops == 4 * muon.training_flops + muon.update_flops > adamw.step_flops
 
 
+def test_an_item_counts_its_tokens_in_language_and_one_elsewhere() -> None:
+    assert cost.estimate(LANGUAGE, active_interface("language")).item_tokens == 64
+    longer = replaced(LANGUAGE, ("model", "context"), 128)
+    assert cost.estimate(longer, active_interface("language")).item_tokens == 128
+    for domain in ("hybrid", "vision"):
+        tree = spec.read(ROOT / "domains" / domain / "baseline.yaml").tree
+        assert cost.estimate(tree, active_interface(domain)).item_tokens == 1
+
+
 def test_a_thousand_million_layers_are_costed_without_building_one() -> None:
     interface = active_interface("language")
     model = LANGUAGE["model"]

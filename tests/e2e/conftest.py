@@ -34,8 +34,8 @@ class LabFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def start(self, *arguments, **options):
-        environment = {**os.environ, "PYTHONPATH": str(self.path)}
+    def start(self, *arguments, path=os.environ["PATH"], **options):
+        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(self.path)}
         return subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=self.path,
@@ -70,7 +70,7 @@ class LabFolder:
         path = self.path / "safety" / "contract.yaml"
         text = path.read_text()
         for name, value in changes.items():
-            text, count = re.subn(rf"(?m)^(  {name}: )\S+", rf"\g<1>{value}", text)
+            text, count = re.subn(rf"(?m)^((?:  )?{name}: )\S+", rf"\g<1>{value}", text)
             assert count == 1, name
         path.write_text(text)
 
@@ -109,7 +109,7 @@ def _build(path: Path) -> LabFolder:
         assert count == 2
         module.write_text(text)
     lab = LabFolder(path)
-    lab.contract(pairs=2)
+    lab.contract(alpha=0.5, pairs_max=8, placebo_rate=0)
     lab.run("aams", "log")
     return lab
 

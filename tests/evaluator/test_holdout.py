@@ -8,10 +8,11 @@ import pytest
 
 from aams.errors import ResultError
 from aams.records import Run
-from evaluator.holdout import RunScore, Split, score
+from evaluator.holdout import Question, RunScore, Split, score
 
 RUN = Run("child-0", "child", 0, "a" * 64, 1, 90)
 SPLITS = {"replay": Split(Path("replay.safetensors"), 0, 2), "holdout": Split(Path("holdout.safetensors"), 4, 7)}
+QUESTION = Question(RUN, Path("model.py"), Path("child-0.safetensors"), SPLITS)
 ANSWER = {
     "splits": {
         "replay": {"accuracy": [0.5, 1.0], "nats": [math.log(2), 0.0], "mean_probability": [0.25, 0.75]},
@@ -27,13 +28,16 @@ class Service:
         self.answer = answer
         self.jobs: list[dict[str, Any]] = []
 
-    def ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        self.jobs.append(job)
-        return self.answer
+    def ask_all(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        self.jobs += jobs
+        return [self.answer for _ in jobs]
 
 
 def ask(answer: dict[str, Any]) -> RunScore:
-    return score(Service(answer), RUN, Path("model.py"), Path("child-0.safetensors"), "language", SPLITS)
+    (found,) = score(Service(answer), "language", [QUESTION])
+    if isinstance(found, ResultError):
+        raise found
+    return found
 
 
 def test_scores_are_means_over_the_items_of_each_split() -> None:
@@ -47,7 +51,7 @@ def test_scores_are_means_over_the_items_of_each_split() -> None:
 
 def test_the_service_is_asked_for_exactly_these_items() -> None:
     service = Service(ANSWER)
-    score(service, RUN, Path("model.py"), Path("child-0.safetensors"), "language", SPLITS)
+    score(service, "language", [QUESTION])
     assert service.jobs == [
         {
             "job": "evaluate",

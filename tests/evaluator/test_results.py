@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from aams.canonical import digest
 from aams.errors import AamsError, ResultError
-from aams.records import Budget, Cost, Inputs, Manifest, Run
+from aams.records import Budget, Cost, Envelope, Inputs, Manifest, Run
 from evaluator.results import Returned, read_results
 from safety.manifest import freeze, manifest_digest
 
@@ -23,7 +24,10 @@ MANIFEST = freeze(
         schema_version=1,
         cycle="cycle-7",
         stage="attempt",
+        batch=0,
         domain="language",
+        generation="G001",
+        sealed="5" * 64,
         parent="G000",
         parent_weights="d" * 64,
         corpus="corpus-a",
@@ -36,7 +40,9 @@ MANIFEST = freeze(
         ),
         compute_flops=10**9,
         budget=Budget(10**7, 2000, 12 * 10**9, 3600, 5 * 10**9),
-    )
+        confinement=("bubblewrap", "landlock"),
+    ),
+    Envelope("0" * 64, "2026-11-21T01:40:00Z", "2026-11-22T01:40:00Z", ""),
 )
 ENVIRONMENT = {
     "python": "3.11.9",
@@ -324,7 +330,7 @@ def test_weights_that_are_a_link_are_refused(tmp_path: Path) -> None:
 
 
 def test_results_of_another_dispatch_are_refused(tmp_path: Path) -> None:
-    again = freeze(MANIFEST.inputs)
+    again = freeze(MANIFEST.inputs, replace(MANIFEST.envelope, nonce="1" * 64))
     data = returned(tmp_path, again)
     with pytest.raises(ResultError, match="nonce: must be"):
         read(tmp_path, data)

@@ -1,150 +1,366 @@
-"""A small lab on disk, with a history written through the public functions."""
+"""Histories: facts as a real cycle states them, a domain's story in memory, and a small lab on disk that signs it."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from aams.records import Cost, Criterion, Fitness, Mutation, Pair
+from aams.canonical import digest
+from aams.records import Cost, Criterion, Entry, Fitness, Look, Mutation, Outcome, Pair, Scores, Stage, Standing
 from safety.archive import ARTIFACTS, archive_generation
+from safety.clock import later
+from safety.endorsement import recall_digest
 from safety.events import (
+    Approved,
     Attempted,
     Closed,
+    Ending,
     Facts,
     Frozen,
+    Looked,
     Opened,
     Proposed,
     ProposedChild,
+    Recalled,
+    Revealed,
     RunSummary,
     Screened,
+    Signed,
     Trained,
     TrialScore,
     Verdict,
+    facts_of,
 )
 from safety.head import heal
-from safety.ledger import Recorded, append, next_entry, read_ledger
-from safety.state import State, fold
+from safety.keyfiles import local_key
+from safety.keys import make_keys
+from safety.ledger import Recorded, append, next_entry, read_ledger, recorded_as, tips
+from safety.lifecycle import RECHALLENGE
+from safety.seal import seal
+from safety.signatures import Statement, check, sign
+from safety.signers import ALLOWED_SIGNERS, Role
+from safety.sshkeygen import have_ssh_keygen
+from safety.state import Lineage, State, fold
 from safety.store import put
 
 CONTRACT = hashlib.sha256(b"contract").hexdigest()
 COST = Cost(1000, 2000, 6000, 0, 32, 192000, 4096, 16000)
+RESERVED, USED = 1000, 800
+START = "2026-11-21T01:00:00Z"
+EXPIRES = "2026-12-31T00:00:00Z"
 
 
 def sha(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-class Lab:
-    """One domain's history; every cycle takes a minute."""
+class Say:
+    """Makes facts. Names of specs stand for their ids, names of keys for their fingerprints."""
 
-    def __init__(self, root: Path, domain: str = "language") -> None:
-        self.root = root
+    sha = staticmethod(sha)
+
+    def signed(self, key: str, role: Role) -> Signed:
+        statement = Statement(1, "unversioned", role, "language", "", "", sha("manifest"), "", (), EXPIRES)
+        return Signed(statement, "signature", key, f"SHA256:{key}")
+
+    def opened(
+        self, parent: str = "G000", corpus: str = "corpus-a", trigger: str = "person", planner: str = "mutate-champion"
+    ) -> Opened:
+        return Opened(7, planner, trigger, parent, corpus, "", "")
+
+    def proposed(self, *specs: str, predicted: float = 0.01) -> Proposed:
+        mutation = Mutation("widen", "model.width", 128, 192, "more room", predicted)
+        text = "model: {width: 192}\n"
+        children = (ProposedChild(sha(spec), text, (mutation,), "widen", predicted, COST) for spec in specs)
+        return Proposed(tuple(children), ())
+
+    def frozen(self, stage: Stage, batch: int = 0, flops: int = RESERVED, key: str = "ann-propose") -> Frozen:
+        proposer = self.signed(key, "propose") if key else None
+        name = f"{stage}-{batch}"
+        return Frozen(stage, batch, sha(f"manifest {name}"), sha(f"nonce {name}"), 2, flops, proposer)
+
+    def trained(self, stage: Stage, batch: int = 0, *specs: str, used: int = USED, status: str = "finished") -> Trained:
+        """An attempt's child is sealed: name it ""."""
+        ids = [sha(spec) if spec else "" for spec in specs or ("child",)]
+        runs = tuple(
+            RunSummary(f"run-{index}", "child", index, spec, status, "", 90, 2880, 0.5, 2.0, 1.5, 0)
+            for index, spec in enumerate(ids)
+        )
+        weights = {run.name: sha(f"weights of {run.spec}") for run in runs}
+        return Trained(stage, batch, sha(f"results {stage}"), runs, weights, "none", sha("machine"), used, 1.5, 2.5)
+
+    def screened(self, spec: str, passed: bool = True) -> Screened:
+        return Screened(0.5, (TrialScore(sha(spec), 0.52),), 0.005, sha(spec), passed)
+
+    def attempted(self, generation: str, cycle: str, spec: str, placebo: bool = False) -> Attempted:
+        """A child's; a root's is `Attempted(generation, "")`."""
+        return Attempted(generation, seal(sha(f"salt of {cycle}"), sha(spec), placebo))
+
+    def look(self, standing: Standing = "proven", gain: float = 0.02, attempt: int = 1, discoveries: int = 0) -> Look:
+        return Look(attempt, discoveries, 0.0125, 100.0, 4, standing, gain, 0.001, 0.04)
+
+    def looked(self, generation: str, batch: int = 0, standing: Standing = "proven", root: bool = False) -> Looked:
+        child = Scores(0.8, 0.6, 2.5)
+        pairs = (Pair(4 * batch, child, None if root else Scores(0.8, 0.58, 2.6)),)
+        voices = () if batch else (0.25, 0.75)
+        return Looked(generation, batch, pairs, voices, voices, None if root else self.look(standing), standing)
+
+    def verdict(self, generation: str, spec: str, outcome: Outcome, recall: float = 0.8, root: bool = False) -> Verdict:
+        passed = outcome == "accepted"
+        return Verdict(
+            generation=generation,
+            spec=sha(spec),
+            outcome=outcome,
+            criteria=(Criterion("recall", recall, ">=", 0.75, passed),),
+            reasons=("Recall is what it is",),
+            child=Fitness(recall, 0.6, 0.01, 2.5, 0),
+            control=None if root else Fitness(0.8, 0.58, 0.0, 2.6, 0),
+            look=None if root else self.look("proven" if passed else "undecided"),
+            voice=(0.25, 0.75),
+            weights=sha(f"weights of {spec}"),
+            archive=sha(f"archive of {generation}"),
+        )
+
+    def revealed(self, generation: str, cycle: str, spec: str, placebo: bool = False) -> Revealed:
+        return Revealed(generation, sha(spec), placebo, sha(f"salt of {cycle}"))
+
+    def recalled(self, generation: str, key: str = "ann-propose") -> Recalled:
+        return Recalled(generation, "it forgets", self.signed(key, "propose"))
+
+    def approved(self, generation: str, before: str, key: str = "ann-verdict") -> Approved:
+        return Approved(generation, self.signed(key, "verdict"), before, generation)
+
+    def closed(self, outcome: Ending) -> Closed:
+        return Closed(outcome, "as it is")
+
+    def entry(self, cycle: str, number: int, facts: Facts, domain: str = "language", time: str = START) -> Entry:
+        """An entry that follows nothing, for whoever asks the lifecycle alone."""
+        return replace(next_entry((), cycle, facts, domain, CONTRACT, time), number=number)
+
+
+class Story:
+    """One domain's history in memory; every cycle takes a minute. Records whatever it is told: `state` judges."""
+
+    def __init__(self, domain: str = "language") -> None:
         self.domain = domain
         self.minute = 0
+        self.say = Say()
+        self.recorded: tuple[Recorded, ...] = ()
 
     @property
     def ledger(self) -> tuple[Recorded, ...]:
-        return read_ledger(self.root)
+        return self.recorded
 
     @property
     def state(self) -> State:
         return fold(self.ledger)
 
-    def record(self, cycle: str, *facts: Facts) -> Recorded:
-        ledger = self.ledger
+    @property
+    def lineage(self) -> Lineage:
+        return self.state.lineages.get(self.domain, Lineage())
+
+    @property
+    def head(self) -> str:
+        champion = self.lineage.champion
+        return champion.generation if champion else ""
+
+    @property
+    def now(self) -> str:
+        return later(START, 60 * self.minute)
+
+    def record(self, cycle: str, *facts: Facts, at: str = "") -> Recorded:
         for each in facts:
-            now = f"2026-11-21T01:{self.minute:02d}:00Z"
-            ledger += (append(self.root, next_entry(ledger, cycle, each, self.domain, CONTRACT, now)),)
-        return ledger[-1]
+            entry = next_entry(self.ledger, cycle, each, self.domain, CONTRACT, at or self.now)
+            self.recorded += (recorded_as(entry),)
+        return self.ledger[-1]
 
-    def open(self, cycle: str, parent: str) -> None:
+    def archive(self, generation: str, spec: str) -> tuple[str, str]:
+        """Digests of a generation's archive and weights."""
+        return sha(f"archive of {generation}"), sha(f"weights of {spec}")
+
+    def open(self, cycle: str, parent: str, corpus: str = "corpus-a", trigger: str = "person") -> None:
         self.minute += 1
-        self.record(cycle, Opened(7, "mutate-champion", "person", parent, "corpus-a", "", ""))
+        self.record(cycle, self.say.opened(parent, corpus, trigger))
 
-    def train(self, cycle: str, stage: Literal["root", "trial", "attempt"], *specs: str) -> None:
-        runs = tuple(
-            RunSummary(f"run-{index}", "child", index, sha(spec), "finished", "", 90, 2880, 0.5, 2.0)
-            for index, spec in enumerate(specs)
-        )
-        weights = {run.name: sha(f"weights of {run.spec}") for run in runs}
-        trained = Trained(stage, sha(f"{cycle}-{stage}"), runs, weights, "none", 1.5, 2.5)
-        self.record(cycle, Frozen(stage, sha(cycle), sha(f"{cycle}-{stage}-nonce"), len(runs)), trained)
+    def train(self, cycle: str, stage: Stage, *specs: str, batch: int = 0) -> None:
+        self.record(cycle, self.say.frozen(stage, batch), self.say.trained(stage, batch, *specs))
 
-    def begin(self) -> str:
-        """Record a root."""
-        self.open("root", "")
-        self.train("root", "root", "baseline")
-        return self.decide("root", "baseline", "accepted", recall=0.8)
+    def begin(self, cycle: str = "root", spec: str = "baseline", corpus: str = "corpus-a", recall: float = 0.8) -> str:
+        """Record a root; gives its generation."""
+        self.open(cycle, "", corpus)
+        return self.decide(cycle, spec, "accepted", recall, root=True)
 
-    def screen(self, cycle: str, spec: str, passed: bool) -> None:
-        """Record a cycle up to its screen."""
-        champion = self.state.lineages[self.domain].champion
-        self.open(cycle, champion.generation if champion else "")
-        mutation = Mutation("widen", "model.width", 128, 192, "more room", 0.01)
-        child = ProposedChild(sha(spec), "model: {width: 192}\n", (mutation,), "widen", 0.01, COST)
-        self.record(cycle, Proposed((child,), ()))
-        self.train(cycle, "trial", spec, "baseline")
-        self.record(cycle, Screened(0.5, (TrialScore(sha(spec), 0.52),), 0.005, sha(spec), passed))
-        if not passed:
-            self.record(cycle, Closed("screened-out", "no child beat the control on validation by 0.005"))
+    def trials(self, cycle: str, *specs: str, predicted: float = 0.01) -> None:
+        """Record a cycle up to its trials."""
+        self.open(cycle, self.head)
+        self.record(cycle, self.say.proposed(*specs, predicted=predicted))
+        self.train(cycle, "trial", *specs)
+
+    def screen(self, cycle: str, spec: str, passed: bool, predicted: float = 0.01) -> None:
+        """Record a cycle up to its screen; one that fails is closed."""
+        self.trials(cycle, spec, predicted=predicted)
+        self.record(cycle, self.say.screened(spec, passed), *([] if passed else [self.say.closed("screened-out")]))
+
+    def start(self, cycle: str, spec: str, placebo: bool = False, root: bool = False) -> str:
+        generation = self.lineage.next_generation
+        self.record(cycle, Attempted(generation, "") if root else self.say.attempted(generation, cycle, spec, placebo))
+        return generation
+
+    def verdict(self, generation: str, spec: str, outcome: Outcome, recall: float = 0.8, root: bool = False) -> Verdict:
+        archive, weights = self.archive(generation, spec)
+        return replace(self.say.verdict(generation, spec, outcome, recall, root), archive=archive, weights=weights)
+
+    def judge(
+        self, cycle: str, spec: str, outcome: Outcome, recall: float = 0.8, placebo: bool = False, root: bool = False
+    ) -> str:
+        """Record an attempt that was screened up to its verdict, which is not revealed; gives the generation."""
+        generation = self.start(cycle, spec, placebo, root)
+        self.train(cycle, "root" if root else "attempt", spec if root else "")
+        standing: Standing = "proven" if outcome == "accepted" else "undecided"
+        self.record(cycle, self.say.looked(generation, standing=standing, root=root))
+        self.record(cycle, self.verdict(generation, spec, outcome, recall, root))
+        return generation
+
+    def decide(
+        self, cycle: str, spec: str, outcome: Outcome, recall: float = 0.8, placebo: bool = False, root: bool = False
+    ) -> str:
+        """The same up to its end."""
+        generation = self.judge(cycle, spec, outcome, recall, placebo, root)
+        if not root:
+            self.record(cycle, self.say.revealed(generation, cycle, spec, placebo))
+        if outcome == "accepted" and not placebo:
+            self.record(cycle, self.say.approved(generation, self.head))
+        self.record(cycle, self.say.closed("placebo" if placebo else outcome))
+        return generation
 
     def attempt(self, cycle: str, spec: str, outcome: Literal["accepted", "rejected"], recall: float = 0.8) -> str:
         """Record a whole cycle that reaches a verdict; gives the generation."""
         self.screen(cycle, spec, passed=True)
         return self.decide(cycle, spec, outcome, recall)
 
-    def start(self, cycle: str, spec: str) -> str:
-        generation = self.state.lineages[self.domain].next_generation if self.ledger else "G000"
-        self.record(cycle, Attempted(generation, sha(spec)))
-        return generation
+    def disguise(self, cycle: str, child: str, twin: str, outcome: Literal["accepted", "rejected"]) -> str:
+        """Record a whole cycle whose child gave its place to a placebo; gives the generation."""
+        self.screen(cycle, child, passed=True)
+        return self.decide(cycle, twin, outcome, placebo=True)
+
+    def challenge(self, cycle: str, standing: Standing = "futile", at: str = "") -> None:
+        """Record a whole re-challenge of the champion."""
+        self.minute += 1
+        head, say = self.head, self.say
+        self.record(cycle, say.opened(head, planner=RECHALLENGE), say.frozen("rechallenge"), at=at)
+        self.record(cycle, say.trained("rechallenge", 0, "better"), say.looked(head, standing=standing), at=at)
+        self.record(cycle, say.closed("outdone" if standing == "proven" else "confirmed"), at=at)
+
+    def roll_back(self, cycle: str, generation: str) -> None:
+        before = self.head
+        self.open(cycle, before)
+        self.record(cycle, self.say.recalled(generation), self.say.approved(generation, before))
+        self.record(cycle, self.say.closed("rolled-back"))
+
+
+class Lab(Story):
+    """A story on disk, with archives, HEAD and, where there is ssh-keygen, two keys that really sign."""
+
+    def __init__(self, root: Path, domain: str = "language") -> None:
+        super().__init__(domain)
+        self.root = root
+        if have_ssh_keygen():
+            root.mkdir(exist_ok=True)
+            make_keys(root, "ann", lambda: "2026-11-01T00:00:00Z")
+
+    @property
+    def ledger(self) -> tuple[Recorded, ...]:
+        return read_ledger(self.root)
+
+    def record(self, cycle: str, *facts: Facts, at: str = "") -> Recorded:
+        ledger = self.ledger
+        for each in facts:
+            said = self._signed(ledger, cycle, each)
+            entry = next_entry(ledger, cycle, said, self.domain, CONTRACT, at or self.now)
+            ledger += (append(self.root, entry),)
+        return ledger[-1]
 
     def archive(self, generation: str, spec: str) -> tuple[str, str]:
-        """Archive a generation that was started; gives the digests of its archive and weights."""
         weights = self.root / "returned.safetensors"
         self.root.mkdir(exist_ok=True)
         weights.write_bytes(f"weights of {spec}".encode())
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-        put(self.root, weights, digest)
+        found = hashlib.sha256(weights.read_bytes()).hexdigest()
+        put(self.root, weights, found)
         weights.unlink()
         artifacts = {name: f"{name} of {generation}\n".encode() for name in {*ARTIFACTS, "tokenizer.json"}}
         artifacts["spec.yaml"] = f"# {spec}\nmodel: {{}}\n".encode()
-        directory = next(
-            item.directory for item in self.state.lineages[self.domain].generations if item.name == generation
-        )
-        return archive_generation(self.root, self.domain, directory, artifacts, digest), digest
+        directory = next(item.directory for item in self.lineage.generations if item.name == generation)
+        return archive_generation(self.root, self.domain, directory, artifacts, found), found
 
-    def verdict(self, generation: str, spec: str, outcome: Literal["accepted", "rejected"], recall: float) -> Verdict:
-        champion = self.state.lineages[self.domain].champion
-        head = champion.generation if champion else ""
-        archive, weights = self.archive(generation, spec)
-        return Verdict(
-            generation=generation,
-            spec=sha(spec),
-            outcome=outcome,
-            criteria=(Criterion("recall", recall, ">=", 0.75, outcome == "accepted"),),
-            reasons=("Recall is what it is",),
-            child=Fitness(recall, 0.6, 0.01, 2.5, 0),
-            control=Fitness(0.8, 0.58, 0.0, 2.6, 0) if head else None,
-            pairs=(Pair(0, 0.6, 0.58),) if head else (),
-            voice=(0.25, 0.75),
-            weights=weights,
-            archive=archive,
-            head_before=head,
-            head_after=generation if outcome == "accepted" else head,
-        )
-
-    def decide(self, cycle: str, spec: str, outcome: Literal["accepted", "rejected"], recall: float) -> str:
-        generation = self.start(cycle, spec)
-        if cycle != "root":
-            self.train(cycle, "attempt", spec)
-        self.record(cycle, self.verdict(generation, spec, outcome, recall), Closed(outcome, "as the arbiter said"))
+    def decide(self, *arguments: Any, **named: Any) -> str:
+        generation = super().decide(*arguments, **named)
         heal(self.root, self.state)
         return generation
+
+    def _signed(self, ledger: tuple[Recorded, ...], cycle: str, facts: Facts) -> Facts:
+        """The same facts under real keys, saying what they must say."""
+        own = [facts_of(entry) for entry, _ in ledger if entry.cycle == cycle]
+        frozen = [one.manifest for one in own if isinstance(one, Frozen) and one.stage != "trial"]
+        frozen += [recall_digest(one.generation, one.reason) for one in own if isinstance(one, Recalled)]
+        match facts:
+            case Frozen() if facts.proposer:
+                attempt = next((one.generation for one in own if isinstance(one, Attempted)), "")
+                return replace(facts, proposer=self._sign(ledger, facts.proposer, attempt, facts.manifest, ""))
+            case Recalled():
+                stands_for = recall_digest(facts.generation, facts.reason)
+                return replace(facts, proposer=self._sign(ledger, facts.proposer, facts.generation, stands_for, ""))
+            case Approved():
+                results = [one.results for one in own if isinstance(one, Trained) and one.stage != "trial"]
+                said = digest(results) if results else ""
+                return replace(facts, approver=self._sign(ledger, facts.approver, facts.generation, frozen[-1], said))
+        return facts
+
+    def _sign(
+        self, ledger: tuple[Recorded, ...], signed: Signed, generation: str, manifest: str, results: str
+    ) -> Signed:
+        key = local_key(self.root, signed.statement.role)
+        if key is None:
+            return signed
+        champion = self.lineage.champion
+        statement = replace(
+            signed.statement,
+            domain=self.domain,
+            generation=generation,
+            parent_head=f"{champion.generation} {champion.entry}" if champion else "",
+            manifest=manifest,
+            results=results,
+            tips=tips(ledger),
+        )
+        armor = sign(statement, key)
+        signer = check(statement, armor, self.root / ALLOWED_SIGNERS, self.now)
+        return Signed(statement, armor, signer.principal, signer.fingerprint)
+
+
+@pytest.fixture(scope="session")
+def say() -> Say:
+    """Makes facts of every event, as a real cycle would state them."""
+    return Say()
+
+
+@pytest.fixture
+def story() -> Story:
+    """An empty history in memory."""
+    return Story()
+
+
+@pytest.fixture
+def line(story: Story) -> Story:
+    """In memory: a root G000, a rejected G001, and the accepted champion G002."""
+    story.begin()
+    story.attempt("first", "wider", "rejected", recall=0.7)
+    story.attempt("second", "better", "accepted", recall=0.85)
+    return story
 
 
 @pytest.fixture
@@ -166,7 +382,7 @@ def recorded_lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 @pytest.fixture
 def lab(recorded_lab: Lab, tmp_path: Path) -> Lab:
     """A root G000, a rejected G001, a cycle that ended at the screen, and the accepted champion G002."""
+    shutil.copytree(recorded_lab.root, tmp_path / "lab")
     lab = Lab(tmp_path / "lab")
     lab.minute = recorded_lab.minute
-    shutil.copytree(recorded_lab.root, lab.root)
     return lab

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aams.records import Cost, Run
+from domains import DOMAINS, load_corpora
 from safety.contract import CONTRACT_PATH, load_contract
 from safety.gates import GATES, check_gates
 from safety.gates.base import Proposal
@@ -18,8 +19,9 @@ PARENT, CHILD = "a" * 64, "b" * 64
 COST = Cost(1_000_000, 1, 3, 0, 100, 300, 1_000_000_000, 16_000_000)
 PASSING = Proposal(
     domain="language",
-    corpus=CONTRACT.data["language"][0],
-    active_corpus=CONTRACT.data["language"][0],
+    corpus=CONTRACT.data.allowed["language"][0],
+    source="numpy",
+    active_corpus=CONTRACT.data.allowed["language"][0],
     parent=PARENT,
     head=PARENT,
     tried=frozenset({PARENT}),
@@ -27,6 +29,7 @@ PASSING = Proposal(
     costs={PARENT: COST, CHILD: COST},
     runs=(Run("control-0", "control", 0, PARENT, 1, 2000), Run("child-0", "child", 0, CHILD, 2, 2000)),
     compute_flops=2000 * 300,
+    month_flops_left=2 * 2000 * 300,
     parallel_count=2,
 )
 
@@ -36,7 +39,20 @@ FAILING: dict[str, list[tuple[dict[str, Any], str]]] = {
             {"runs": (replace(PASSING.runs[0], steps=2001),)},
             "takes more training steps than the contract allows; got 2,001, the limit is 2,000",
         ),
-        ({"costs": {PARENT: COST, CHILD: replace(COST, items=4901)}}, "processes more items than the contract allows"),
+        (
+            {"costs": {PARENT: COST, CHILD: replace(COST, items=4901)}},
+            "processes more tokens or samples than the contract allows; got 10,002,000, the limit is 10,000,000",
+        ),
+        (
+            {"costs": {PARENT: COST, CHILD: replace(COST, item_tokens=50)}},
+            "processes more tokens or samples than the contract allows; got 10,200,000, the limit is 10,000,000",
+        ),
+        (
+            {"month_flops_left": 1_199_999},
+            "takes more compute than is left of the month; got 1,200,000, the limit is 1,199,999",
+        ),
+        ({"month_flops_left": 0}, "takes more compute than is left of the month; got 1,200,000, the limit is 0"),
+        ({"month_flops_left": -1}, "takes more compute than is left of the month; got 1,200,000, the limit is -1"),
         (
             {"costs": {PARENT: COST, CHILD: replace(COST, activation_bytes=10_968_000_001)}},
             "needs more memory than the contract allows",
@@ -47,6 +63,13 @@ FAILING: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"corpus": "the-whole-internet", "active_corpus": "the-whole-internet"}, "does not allow this corpus"),
         ({"domain": "speech"}, "does not allow this corpus; got allowed in speech: none"),
         ({"active_corpus": "another"}, "is not the active one of the domain; got active is another"),
+        ({"source": "/etc/passwd"}, "the contract forbids this source; got /etc/passwd is like /*"),
+        ({"source": "~/secrets"}, "the contract forbids this source; got ~/secrets is like ~*"),
+        ({"source": "corpora/../secrets"}, "the contract forbids this source; got corpora/../secrets is like *..*"),
+        ({"source": "https:" + "//example.org/a"}, "got https://example.org/a is like *://*"),
+        ({"source": "s3:" + "//bucket"}, "got s3://bucket is like *://*"),
+        ({"source": "someone/the-holdout-set"}, "got someone/the-holdout-set is like *holdout*"),
+        ({"source": "someone/Web-Scraped"}, "got someone/Web-Scraped is like *scraped*"),
     ],
     "fairness": [
         ({"runs": (replace(PASSING.runs[0], steps=1899),)}, "whole training steps can't take this compute"),
@@ -54,6 +77,7 @@ FAILING: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
     "lineage": [
         ({"head": CHILD, "children": ()}, "the parent is not the champion"),
+        ({"damaged": "model.py changed"}, "the parent's archive is not as it was; got model.py changed"),
         ({"children": (PARENT,)}, "the child is functionally its parent"),
         ({"tried": frozenset({CHILD})}, "this lineage has tried the child before"),
         ({"children": (CHILD, CHILD)}, "the same child is proposed more than once; got 2 times"),
@@ -84,6 +108,42 @@ def test_exactly_the_limit_passes() -> None:
     assert check_gates(replace(PASSING, costs=costs), CONTRACT) == ()
 
 
+def test_language_counts_tokens_where_pictures_count_themselves() -> None:
+    """2,000 steps of 25 sequences of 100 tokens, twice, are the contract's 10,000,000 items."""
+    sequences = replace(COST, items=25, item_tokens=100)
+    tokens = replace(PASSING, costs={PARENT: sequences, CHILD: sequences})
+    assert check_gates(tokens, CONTRACT) == ()
+    longer = replace(PASSING, costs={PARENT: sequences, CHILD: replace(sequences, item_tokens=101)})
+    (finding,) = check_gates(longer, CONTRACT)
+    assert (finding.gate, finding.got) == ("budget", "10,050,000, the limit is 10,000,000")
+    pictures = replace(COST, items=2500)
+    assert check_gates(replace(PASSING, costs={PARENT: pictures, CHILD: pictures}), CONTRACT) == ()
+
+
+def test_all_runs_together_are_held_against_the_month() -> None:
+    half = replace(PASSING, runs=PASSING.runs[:1], month_flops_left=600_000)
+    assert check_gates(half, CONTRACT) == ()
+    (finding,) = check_gates(replace(half, runs=PASSING.runs), CONTRACT)
+    assert (finding.gate, finding.subject, finding.got) == ("budget", "bundle", "1,200,000, the limit is 600,000")
+
+
+def test_every_forbidden_pattern_has_a_source_that_it_refuses() -> None:
+    refused = " ".join(complaint for _, complaint in FAILING["data"])
+    assert all(f" is like {pattern}" in refused for pattern in CONTRACT.data.forbidden)
+
+
+def test_a_source_is_refused_once_for_every_pattern_it_is_like() -> None:
+    findings = check_gates(replace(PASSING, source="/mnt/../HOLDOUT"), CONTRACT)
+    assert [finding.got.rsplit(" ", 1)[1] for finding in findings] == ["/*", "*..*", "*holdout*"]
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_no_listed_corpus_comes_from_a_forbidden_source(domain: str) -> None:
+    for corpus in load_corpora(domain).corpora:
+        asked = {"domain": domain, "corpus": corpus.id, "active_corpus": corpus.id, "source": corpus.source}
+        assert check_gates(replace(PASSING, **asked), CONTRACT) == ()
+
+
 def test_runs_one_after_the_other_need_the_memory_of_the_largest() -> None:
     costs = {PARENT: COST, CHILD: replace(COST, activation_bytes=11_900_000_000)}
     assert check_gates(replace(PASSING, costs=costs, parallel_count=1), CONTRACT) == ()
@@ -92,7 +152,7 @@ def test_runs_one_after_the_other_need_the_memory_of_the_largest() -> None:
 def test_a_declaration_too_large_for_any_machine_is_refused_in_plain_numbers() -> None:
     costs = {PARENT: COST, CHILD: Cost(*[10**30] * 8)}
     findings = check_gates(replace(PASSING, costs=costs), CONTRACT)
-    assert [finding.gate for finding in findings] == ["budget"] * 3 + ["fairness"]
+    assert [finding.gate for finding in findings] == ["budget"] * 4 + ["fairness"]
 
 
 @pytest.mark.parametrize("name", GATES)

@@ -31,13 +31,15 @@ def test_an_entry_is_canonical_json_and_a_newline_and_read_only(lab: Any) -> Non
 
 
 def test_the_ledger_is_read_in_the_order_it_was_written(lab: Any) -> None:
-    assert [entry.event for entry, _ in lab.ledger[:6]] == [
-        "opened",
-        "frozen",
-        "trained",
-        "attempted",
-        "verdict",
-        "closed",
+    events = [(entry.cycle, entry.event) for entry, _ in lab.ledger]
+    root = ["opened", "attempted", "frozen", "trained", "looked", "verdict", "approved", "closed"]
+    trials = ["opened", "proposed", "frozen", "trained", "screened"]
+    attempt = ["attempted", "frozen", "trained", "looked", "verdict", "revealed"]
+    assert events == [
+        *(("root", event) for event in root),
+        *(("first", event) for event in (*trials, *attempt, "closed")),
+        *(("second", event) for event in (*trials, "closed")),
+        *(("third", event) for event in (*trials, *attempt, "approved", "closed")),
     ]
     seen: set[str] = set()
     for entry, digest in lab.ledger:
@@ -165,7 +167,7 @@ def test_any_deleted_entry_that_was_followed_is_missed(lab: Any) -> None:
 
 def test_a_deleted_cycle_is_missed(lab: Any) -> None:
     shutil.rmtree(lab.root / CYCLES / "second")
-    complaint = r"third/01-opened.json: follows .* not in the ledger; .*first/10-closed.json was changed, or what came"
+    complaint = r"third/01-opened.json: follows .* not in the ledger; .*first/12-closed.json was changed, or what came"
     with pytest.raises(LedgerError, match=complaint):
         _ = lab.ledger
 
@@ -182,11 +184,11 @@ def test_two_swapped_entries_are_named(lab: Any) -> None:
 @pytest.mark.parametrize(
     ("copy", "complaint"),
     [
-        ("first/11-closed.json", "holds another entry"),
+        ("first/13-closed.json", "holds another entry"),
         ("first/01-closed.json", "first/01-closed.json: holds another entry"),
-        ("first/10-verdict.json", "first/10-verdict.json: a second entry with the number 10"),
-        ("first/12-closed.json", "entry 11 is missing"),
-        ("first/11-promoted.json", "is not an entry of the ledger"),
+        ("first/12-verdict.json", "first/12-verdict.json: a second entry with the number 12"),
+        ("first/14-closed.json", "entry 13 is missing"),
+        ("first/13-promoted.json", "is not an entry of the ledger"),
         ("first/notes.txt", "is not an entry of the ledger"),
         ("first/1-closed.json", "is not an entry of the ledger"),
         ("stray.json", "is not a cycle's directory"),
@@ -196,7 +198,7 @@ def test_two_swapped_entries_are_named(lab: Any) -> None:
 def test_a_file_that_does_not_belong_is_named(lab: Any, copy: str, complaint: str) -> None:
     target = lab.root / CYCLES / copy
     target.parent.mkdir(exist_ok=True)
-    shutil.copyfile(lab.root / CYCLES / "first/10-closed.json", target)
+    shutil.copyfile(lab.root / CYCLES / "first/12-closed.json", target)
     with pytest.raises(LedgerError, match=complaint):
         _ = lab.ledger
 
@@ -208,7 +210,7 @@ def test_a_duplicated_cycle_is_named(lab: Any) -> None:
 
 
 def test_a_link_in_the_ledger_is_refused(lab: Any) -> None:
-    path = lab.root / CYCLES / "first/10-closed.json"
+    path = lab.root / CYCLES / "first/12-closed.json"
     target = path.rename(lab.root / "elsewhere.json")
     path.symlink_to(target)
     with pytest.raises(AamsError, match="is a symbolic link"):

@@ -8,7 +8,7 @@ import pytest
 
 from aams.canonical import sha256
 from aams.errors import AamsError
-from aams.records import Budget, Inputs, Run
+from aams.records import Budget, Envelope, Inputs, Run
 from safety.manifest import (
     check_files,
     freeze,
@@ -22,8 +22,11 @@ FILES = {"models/a.py": b"class Model: ...\n", "data/train.safetensors": b"\0" *
 INPUTS = Inputs(
     schema_version=1,
     cycle="20261121-014000-7",
-    stage="trial",
+    stage="attempt",
+    batch=0,
     domain="language",
+    generation="G001",
+    sealed="e" * 64,
     parent="G000",
     parent_weights="b" * 64,
     corpus="numpy-docstrings",
@@ -32,7 +35,9 @@ INPUTS = Inputs(
     runs=(Run("control-0", "control", 0, "a" * 64, 2**53 - 1, 90), Run("child-0", "child", 0, "d" * 64, 2, 90)),
     compute_flops=10**12,
     budget=Budget(10_000_000, 2_000, 12 * 10**9, 3_600, 5 * 10**9),
+    confinement=("bubblewrap", "landlock"),
 )
+ENVELOPE = Envelope("f" * 64, "2026-11-21T01:40:00Z", "2026-11-29T01:40:00Z", "")
 
 
 @pytest.fixture
@@ -40,21 +45,36 @@ def bundle(tmp_path: Path) -> Path:
     for name, content in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    write_manifest(tmp_path / "manifest.json", freeze(INPUTS))
+    write_manifest(tmp_path / "manifest.json", freeze(INPUTS, ENVELOPE))
     return tmp_path
 
 
 def test_equal_inputs_have_an_equal_digest_whatever_the_envelope() -> None:
-    one, two = freeze(INPUTS), freeze(INPUTS)
+    one, two = freeze(INPUTS, ENVELOPE), freeze(INPUTS, replace(ENVELOPE, nonce=new_nonce()))
     assert one.envelope.nonce != two.envelope.nonce
     assert manifest_digest(one.inputs) == manifest_digest(two.inputs)
     assert manifest_digest(replace(INPUTS, compute_flops=1)) != manifest_digest(INPUTS)
 
 
 def test_time_and_nonce_come_from_whoever_freezes() -> None:
-    manifest = freeze(INPUTS, clock=lambda: "2026-11-21T01:40:00Z", nonce=lambda: "e" * 64)
-    assert (manifest.envelope.frozen_at, manifest.envelope.nonce) == ("2026-11-21T01:40:00Z", "e" * 64)
+    assert freeze(INPUTS, ENVELOPE).envelope == ENVELOPE
     assert len(new_nonce()) == 64
+    assert new_nonce() != new_nonce()
+
+
+@pytest.mark.parametrize("change", [{"batch": 1}, {"generation": "G002"}, {"sealed": "a" * 64}, {"stage": "trial"}])
+def test_what_a_bundle_is_for_is_part_of_its_digest(change: dict[str, Any]) -> None:
+    assert manifest_digest(replace(INPUTS, **change)) != manifest_digest(INPUTS)
+
+
+def test_a_bundle_that_hides_nothing_needs_no_seal() -> None:
+    assert freeze(replace(INPUTS, sealed=""), ENVELOPE).inputs.sealed == ""
+
+
+@pytest.mark.parametrize("nonce", ["", "F" * 64, "f" * 63])
+def test_a_nonce_of_another_form_is_never_frozen(nonce: str) -> None:
+    with pytest.raises(AamsError):
+        freeze(INPUTS, replace(ENVELOPE, nonce=nonce))
 
 
 def test_a_manifest_is_read_only_on_disk_and_comes_back(bundle: Path) -> None:
@@ -105,6 +125,7 @@ def test_every_changed_file_is_named_at_once(bundle: Path) -> None:
         {"files": {"": "a" * 64}},
         {"files": {"a.py": "A" * 64}},
         {"digests": {"contract": "short"}},
+        {"sealed": "short"},
         {"cycle": "Cycle 7"},
         {"domain": "../language"},
         {"runs": ()},
@@ -116,7 +137,7 @@ def test_every_changed_file_is_named_at_once(bundle: Path) -> None:
 )
 def test_a_name_that_could_mean_something_else_is_never_frozen(change: dict[str, Any]) -> None:
     with pytest.raises(AamsError):
-        freeze(replace(INPUTS, **change))
+        freeze(replace(INPUTS, **change), ENVELOPE)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +146,7 @@ def test_a_name_that_could_mean_something_else_is_never_frozen(change: dict[str,
         lambda text: text.replace(b'"steps":90', b'"steps": 90'),
         lambda text: text.replace(b'"steps":90', b'"steps":90,"steps":91', 1),
         lambda text: text.replace(b'"steps":90', b'"steps":9e1'),
-        lambda text: text.replace(b'"stage":"trial"', b'"stage":"final"'),
+        lambda text: text.replace(b'"stage":"attempt"', b'"stage":"final"'),
         lambda text: text + b"\n",
         lambda text: text[:-1],
         lambda text: text.replace(b'"envelope"', b'"letter"'),

@@ -18,7 +18,7 @@ def sha(name: str) -> str:
 
 
 def test_an_empty_ledger_folds_to_nothing() -> None:
-    assert fold(()) == State({}, {})
+    assert fold(()) == State({}, {}, {}, {}, "")
 
 
 def test_the_champion_is_the_last_accepted_generation(lab: Any) -> None:
@@ -65,17 +65,15 @@ def test_domains_do_not_touch_each_other(lab: Any, new_lab: Callable[[str], Any]
     vision = new_lab("vision")
     vision.minute = 30
     vision.open("vision-root", "")
+    vision.record("vision-root", Attempted("G000", ""))
     vision.train("vision-root", "root", "resnet")
-    vision.record("vision-root", Attempted("G000", sha("resnet")))
     assert vision.state.lineages["language"].champion.generation == "G002"
     assert vision.state.lineages["vision"].champion is None
     assert vision.state.lineages["vision"].next_generation == "G001"
 
 
 def test_a_new_root_begins_a_new_line_and_counts_on(lab: Any) -> None:
-    lab.open("fresh", "")
-    lab.train("fresh", "root", "other baseline")
-    lab.decide("fresh", "other baseline", "accepted", recall=0.4)
+    lab.begin("fresh", "other baseline", recall=0.4)
     lineage = lab.state.lineages["language"]
     assert (lineage.champion.generation, lineage.root.generation, lineage.best_recall) == ("G003", "G003", 0.4)
     assert lineage.tried == {sha("other baseline")}
@@ -94,7 +92,7 @@ def test_equal_ledgers_fold_to_equal_states(lab: Any) -> None:
             "is out of turn; got opened after attempted",
         ),
         (Attempted("G004", "a" * 64), "is out of turn; got attempted after attempted"),
-        (Closed("accepted", ""), "closes otherwise than its verdict; got accepted; the verdict is missing"),
+        (Closed("accepted", ""), "closes otherwise than its verdict; got accepted where no verdict was"),
     ],
 )
 def test_an_event_out_of_turn_is_refused(lab: Any, facts: Any, complaint: str) -> None:
@@ -117,22 +115,63 @@ def test_a_generation_number_is_given_once_and_in_order(lab: Any, generation: st
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"generation": "G002"}, "generation should be G003; got G002"),
-        ({"spec": "b" * 64}, "spec should be"),
-        ({"head_before": "G000"}, "head_before should be G002; got G000"),
-        ({"head_after": "G000"}, "head_after should be G003; got G000"),
-        ({"outcome": "rejected"}, "head_after should be G002; got G003"),
+        ({"generation": "G002"}, "is about another generation than G003; got G002"),
         ({"child": None}, "accepts a child without scores or weights"),
         ({"weights": ""}, "accepts a child without scores or weights"),
+        ({"criteria": ()}, "accepts a child that failed a criterion; got no criteria"),
+        ({"look": None}, "accepts a child by another look than was taken; got no look"),
     ],
 )
 def test_a_verdict_that_contradicts_the_ledger_is_refused(lab: Any, change: dict[str, Any], complaint: str) -> None:
     lab.screen("fourth", "more", passed=True)
     lab.start("fourth", "more")
-    lab.train("fourth", "attempt", "more")
-    lab.record("fourth", replace(lab.verdict("G003", "more", "accepted", 0.9), **change))
+    lab.train("fourth", "attempt", "")
+    lab.record("fourth", lab.say.looked("G003"), replace(lab.verdict("G003", "more", "accepted", 0.9), **change))
     with pytest.raises(LedgerError, match=complaint):
         _ = lab.state
+
+
+def test_a_verdict_about_another_spec_is_found_out_when_it_is_revealed(line: Any) -> None:
+    line.screen("third", "more", passed=True)
+    line.start("third", "more")
+    line.train("third", "attempt", "")
+    line.record("third", line.say.looked("G003"), line.verdict("G003", "other", "accepted"))
+    line.record("third", line.say.revealed("G003", "third", "more"))
+    with pytest.raises(LedgerError, match="reveals another child than the verdict is about"):
+        _ = line.state
+
+
+@pytest.mark.parametrize(
+    ("outcome", "change", "complaint"),
+    [
+        ("accepted", {"head_before": "G000"}, "head_before should be G002; got G000"),
+        ("accepted", {"head_before": ""}, "head_before should be G002; got empty"),
+        ("accepted", {"head_after": "G000"}, "approves another generation than was decided"),
+        ("accepted", {"generation": "G001", "head_after": "G001"}, "approves another generation than was decided"),
+        ("rejected", {}, "approves what the arbiter did not accept; got rejected"),
+    ],
+)
+def test_an_approval_that_contradicts_the_ledger_is_refused(
+    line: Any, outcome: Any, change: dict[str, Any], complaint: str
+) -> None:
+    line.screen("third", "more", passed=True)
+    line.judge("third", "more", outcome)
+    line.record("third", line.say.revealed("G003", "third", "more"))
+    line.record("third", replace(line.say.approved("G003", "G002"), **change))
+    with pytest.raises(LedgerError, match=complaint):
+        _ = line.state
+
+
+def test_of_two_cycles_side_by_side_only_the_first_can_be_approved(line: Any) -> None:
+    for cycle, spec in (("left", "more"), ("right", "other")):
+        line.screen(cycle, spec, passed=True)
+        line.judge(cycle, spec, "accepted")
+        line.record(cycle, line.say.revealed(line.lineage.generations[-1].name, cycle, spec))
+    line.record("left", line.say.approved("G003", "G002"))
+    assert line.head == "G003"
+    line.record("right", line.say.approved("G004", "G003"))
+    with pytest.raises(LedgerError, match="parent should be G003; got G002"):
+        _ = line.state
 
 
 def test_a_verdict_needs_an_attempt(lab: Any) -> None:
@@ -145,8 +184,9 @@ def test_a_verdict_needs_an_attempt(lab: Any) -> None:
 
 def test_an_attempt_from_a_champion_of_the_past_is_refused(lab: Any) -> None:
     lab.open("fourth", "G000")
+    lab.record("fourth", lab.say.proposed("more"))
     lab.train("fourth", "trial", "more")
-    lab.record("fourth", Attempted("G003", sha("more")))
+    lab.record("fourth", lab.say.screened("more"), Attempted("G003", sha("more")))
     with pytest.raises(LedgerError, match="parent should be G002; got G000"):
         _ = lab.state
 

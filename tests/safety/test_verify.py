@@ -8,6 +8,8 @@ import pytest
 
 from aams.errors import AamsError
 from safety.head import champion_path, head_line, head_path, heal
+from safety.signers import ALLOWED_SIGNERS
+from safety.sshkeygen import have_ssh_keygen
 from safety.store import STORE
 from safety.verify import verify
 
@@ -24,6 +26,7 @@ def test_a_sound_lab_verifies_and_is_counted(lab: Any) -> None:
     assert report.broken is None
     assert (report.entry_count, report.generation_count) == (len(lab.ledger), 3)
     assert (report.weights_checked, report.weights_absent) == (3, 0)
+    assert report.promotions == (2 if have_ssh_keygen() else None)
 
 
 def test_an_empty_lab_verifies(tmp_path: Path) -> None:
@@ -84,12 +87,23 @@ def test_a_crash_between_archive_and_verdict_leaves_a_lab_that_verifies(lab: Any
     assert heal(lab.root, lab.state) == ()
 
 
-def test_a_crash_between_verdict_and_head_is_healed(lab: Any) -> None:
+def test_a_verdict_alone_moves_nothing(lab: Any) -> None:
     lab.screen("fourth", "more", passed=True)
-    lab.start("fourth", "more")
-    lab.train("fourth", "attempt", "more")
-    lab.record("fourth", lab.verdict("G003", "more", "accepted", 0.9))
-    assert verify(lab.root).broken is None, "HEAD may be behind a verdict as long as its cycle is open"
+    lab.judge("fourth", "more", "accepted", 0.9)
+    for facts in ([], [lab.say.revealed("G003", "fourth", "more")], [lab.say.closed("declined")]):
+        for each in facts:
+            lab.record("fourth", each)
+        assert heal(lab.root, lab.state) == ()
+        report = verify(lab.root)
+        assert (report.broken, report.generation_count) == (None, 4)
+    assert head_path(lab.root, "language").read_bytes().startswith(b"G002 ")
+
+
+def test_a_crash_between_approval_and_head_is_healed(lab: Any) -> None:
+    lab.screen("fourth", "more", passed=True)
+    lab.judge("fourth", "more", "accepted", 0.9)
+    lab.record("fourth", lab.say.revealed("G003", "fourth", "more"), lab.say.approved("G003", "G002"))
+    assert verify(lab.root).broken is None, "HEAD may be behind an approval as long as its cycle is open"
     assert heal(lab.root, lab.state) == ("specs/language/champion.yaml", "specs/language/HEAD")
     assert verify(lab.root).broken is None
     champion = lab.state.lineages["language"].champion
@@ -119,3 +133,22 @@ def test_an_edited_champion_is_not_overwritten(lab: Any) -> None:
     with pytest.raises(AamsError, match=r"was edited, and .* is the champion; move it to specs/language/candidates/"):
         heal(lab.root, lab.state)
     assert champion_path(lab.root, "language").read_bytes() == b"# my idea\nmodel: {}\n"
+
+
+@pytest.mark.skipif(not have_ssh_keygen(), reason="ssh-keygen isn't installed")
+def test_a_promotion_whose_key_nobody_allowed_is_named(lab: Any) -> None:
+    path = lab.root / ALLOWED_SIGNERS
+    edit(path, b"".join(line for line in path.read_bytes().splitlines(True) if b"verdict" not in line))
+    broken = verify(lab.root).broken
+    assert broken is not None
+    assert broken.file == "logs/cycles/root/07-approved.json"
+    assert "its key is unknown" in broken.what
+
+
+@pytest.mark.skipif(not have_ssh_keygen(), reason="ssh-keygen isn't installed")
+def test_a_rollback_is_a_promotion_under_two_keys(lab: Any) -> None:
+    lab.roll_back("back", "G000")
+    assert heal(lab.root, lab.state) == ("specs/language/champion.yaml", "specs/language/HEAD")
+    report = verify(lab.root)
+    assert (report.broken, report.promotions) == (None, 3)
+    assert head_path(lab.root, "language").read_bytes().startswith(b"G000 ")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -97,10 +96,10 @@ def test_weights_must_be_exactly_the_models(honest: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "line", ["", "no json", "[]", "{}", '{"job": "dance", "model": "x"}', '{"job": "table"}', "null"]
+    "job", ["", [], {}, {"job": "dance", "model": "x"}, {"job": ["table"], "model": "x"}, {"job": "table"}, None]
 )
-def test_garbage_gets_an_error_and_no_exception(line: str) -> None:
-    answer = evaluate.answer(line, Guard([]))
+def test_garbage_gets_an_error_and_no_exception(job: Any) -> None:
+    answer = evaluate.answer(job, Guard([]))
     assert list(answer) == ["error"]
     assert "\n" not in answer["error"]
 
@@ -115,7 +114,7 @@ SMOKE: dict[str, Any] = {
 
 def test_an_honest_model_passes_the_smoke_test(honest: Path) -> None:
     path = honest / "models" / "honest.py"
-    answer = evaluate.answer(json.dumps({**SMOKE, "model": str(path)}), Guard([]))
+    answer = evaluate.answer({**SMOKE, "model": str(path)}, Guard([]))
     assert answer == {
         "parameters": SMOKE["parameters"],
         "finite": True,
@@ -140,7 +139,7 @@ def test_the_smoke_test_says_what_is_wrong(
 ) -> None:
     path = tmp_path / "model.py"
     path.write_text(language_model(on_forward=code))
-    assert problem in evaluate.answer(json.dumps({**SMOKE, "model": str(path)}), Guard([]))["problem"]
+    assert problem in evaluate.answer({**SMOKE, "model": str(path)}, Guard([]))["problem"]
 
 
 def test_the_smoke_test_sees_a_leak_behind_a_zeroed_projection(
@@ -155,7 +154,7 @@ def test_the_smoke_test_sees_a_leak_behind_a_zeroed_projection(
     )
     before = nn.Linear.reset_parameters
     try:
-        answer = evaluate.answer(json.dumps({**SMOKE, "model": str(path)}), Guard([]))
+        answer = evaluate.answer({**SMOKE, "model": str(path)}, Guard([]))
     finally:
         nn.Linear.reset_parameters = before
     assert answer["causal"] is False
@@ -163,7 +162,7 @@ def test_the_smoke_test_sees_a_leak_behind_a_zeroed_projection(
 
 def test_the_smoke_test_counts_parameters(honest: Path) -> None:
     path = honest / "models" / "honest.py"
-    answer = evaluate.answer(json.dumps({**SMOKE, "model": str(path), "parameters": 5}), Guard([]))
+    answer = evaluate.answer({**SMOKE, "model": str(path), "parameters": 5}, Guard([]))
     assert answer["problem"] == f"the model has {SMOKE['parameters']} parameters, its cost says 5"
 
 

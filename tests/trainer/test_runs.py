@@ -23,7 +23,7 @@ def zoo(
     language_model: Callable[..., str],
     outcomes: Callable[..., dict[str, Any]],
 ) -> dict[str, dict[str, Any]]:
-    """Runs that end in every way there is, side by side, within 230 items and 600 MiB."""
+    """Runs that end in every way there is, side by side, within 3,680 tokens (an item has 16) and 600 MiB."""
     third_step = {
         "exits": "import os; os._exit(3)",
         "crashes": "import faulthandler; faulthandler.disable(); faulthandler._sigsegv()",
@@ -40,7 +40,7 @@ def zoo(
     runs = [(name, name, 20) for name in models]
     runs += [("long", "honest", 61), ("twin", "honest", 20)]
     place = tmp_path_factory.mktemp("zoo")
-    return outcomes(write_bundle(place, models, runs, items=230, memory_bytes=600 << 20), workers=4)
+    return outcomes(write_bundle(place, models, runs, items=230 * 16, memory_bytes=600 << 20), workers=4)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,32 @@ def test_however_a_run_ends_it_is_said_and_harms_no_other(
     json.dumps({**zoo[name], "bytes": ""}, allow_nan=False)
 
 
+def test_a_process_that_ends_without_a_report_broke_the_sixth_law(zoo: dict[str, dict[str, Any]]) -> None:
+    assert zoo["exits"]["law_violations"] == ["logged: the process ended with status 3"]
+    assert zoo["crashes"]["law_violations"] == ["logged: the process was ended by SIGSEGV"]
+    assert zoo["raises"]["law_violations"] == zoo["hoards"]["law_violations"] == []
+
+
 def test_a_limit_stops_a_run_exactly_there(zoo: dict[str, dict[str, Any]]) -> None:
     assert (zoo["long"]["steps"], zoo["long"]["items"]) == (57, 228)
+
+
+@pytest.mark.parametrize(("domain", "samples"), [("language", 4 * 16), ("vision", 8), ("hybrid", 8)])
+def test_the_budget_counts_tokens_of_language_and_items_of_the_rest(
+    domain: str,
+    samples: int,
+    tmp_path: Path,
+    write_bundle: Callable[..., Path],
+    language_model: Callable[..., str],
+    other_models: dict[str, str],
+    outcomes: Callable[..., Any],
+) -> None:
+    models = {"language": language_model(), **other_models}
+    runs = [("child-0", domain, 5)]
+    for number, (budget, status, steps) in enumerate([(5 * samples, "finished", 5), (5 * samples - 1, "stopped", 4)]):
+        place = write_bundle(tmp_path / str(number), models, runs, domain=domain, items=budget)
+        outcome = outcomes(place)["child-0"]
+        assert (outcome["status"], outcome["steps"]) == (status, steps)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_early(zoo: dict[str, dict[str, Any]]) -> None:

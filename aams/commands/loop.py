@@ -1,0 +1,38 @@
+"""One whole cycle with the local lane in between: what `run_cycle` and the heartbeat have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aams.commands.progress import training_progress
+
+if TYPE_CHECKING:
+    from aams.cycle import Ended, Lab, Request
+    from aams.dispatch import Dispatch
+
+TITLES = {
+    "root": "training the baseline",
+    "trial": "training the trials",
+    "attempt": "training the attempt's pairs",
+    "rechallenge": "training the champion and its predecessor",
+}
+
+
+def one_cycle(lab: Lab, request: Request, quiet: bool) -> Ended:
+    """Run a cycle to its end, or to where it waits for the second key."""
+    from aams import cycle
+
+    return train_on(lab, cycle.propose(lab, request), quiet)
+
+
+def train_on(lab: Lab, step: Dispatch | Ended, quiet: bool) -> Ended:
+    """Train one dispatch after another here, until the cycle ends or waits."""
+    from aams import cycle
+    from aams.lanes import LANES
+
+    while not isinstance(step, cycle.Ended):
+        runs = len(step.manifest.inputs.runs)
+        with training_progress(TITLES[step.stage], runs, quiet) as report:
+            returned = LANES["local"].train(step.archive, step.work, report)
+        step = cycle.ingest(lab, step, returned.directory)
+    return step

@@ -1,0 +1,145 @@
+"""The second key: a generation that the arbiter accepted becomes champion when it is signed, and not before.
+
+Takes the lab and a generation, gives how its cycle ended. Also opens what was sealed: a placebo is never approved.
+Every signature is checked again before HEAD moves.
+"""
+
+from __future__ import annotations
+
+from aams.canonical import digest
+from aams.cycle.lab import Ended, Lab
+from aams.cycle.sealed import sealed_child
+from aams.cycle.signing import can_sign, expiry, repository, signed
+from aams.errors import AamsError, Problem, failure
+from domains import find_corpus
+from safety.clock import utc_now
+from safety.events import Approved, Frozen, Recalled, Signed, Trained, Verdict
+from safety.gates import check_promotion
+from safety.gates.base import Promotion
+from safety.lifecycle import Cycle
+from safety.signatures import check
+from safety.signers import ALLOWED_SIGNERS, revoked_path
+
+
+def conclude(lab: Lab, cycle: Cycle) -> Ended:
+    """Close a cycle that has its verdict, or leave it waiting for the second key.
+
+    The reason is every criterion that failed, or the first that held.
+    """
+    cycle = reveal(lab, cycle)
+    verdict = next(facts for facts in lab.facts(cycle.id) if isinstance(facts, Verdict))
+    reason = "; ".join(verdict.reasons if verdict.outcome == "rejected" else verdict.reasons[:1])
+    if cycle.placebo:
+        return lab.end(cycle.id, "placebo", f"the child was the champion in disguise; {reason}")
+    if verdict.outcome == "rejected":
+        return lab.end(cycle.id, "rejected", reason)
+    if cycle.event != "approved" and not _approves(lab):
+        lab.settle()
+        why = "it waits for the second key" if can_sign(lab, "verdict") else "no key here can sign it"
+        advice = f"`aams approve {cycle.generation} --domain {cycle.domain}`"
+        return lab.ended(cycle.id, "waiting", f"{reason}; {why}: {advice}")
+    if cycle.event != "approved":
+        _sign(lab, cycle)
+    return lab.end(cycle.id, "accepted", reason)
+
+
+def reveal(lab: Lab, cycle: Cycle) -> Cycle:
+    """Put on record what was sealed, after the verdict and before anything else."""
+    if cycle.verdict and cycle.sealed and cycle.placebo is None:
+        interface = find_corpus(cycle.domain, cycle.opened.corpus).interface
+        lab.record(
+            cycle.id, cycle.domain, sealed_child(lab, cycle.id, cycle.domain, interface).revealed(cycle.generation)
+        )
+    return lab.state.open_cycles[cycle.id]
+
+
+def approve(lab: Lab, domain: str, generation: str) -> Ended:
+    """Sign a generation, or a rollback, that waits for its second key.
+
+    Raises:
+        AamsError: it does not wait, or a signature does not hold; nothing is recorded.
+    """
+    cycle = _waiting(lab, domain, generation)
+    if cycle.phase != "COMMIT":  # else a killed command signed it, and got no further
+        _sign(lab, cycle)
+    return lab.end(cycle.id, "rolled-back" if cycle.recalled else "accepted", "approved by the second key")
+
+
+def decline(lab: Lab, domain: str, generation: str, reason: str) -> Ended:
+    """Close a generation, or a rollback, that waits for its second key without giving it.
+
+    Raises:
+        AamsError: it does not wait, or has its second key already.
+    """
+    cycle = _waiting(lab, domain, generation)
+    if cycle.phase == "COMMIT":
+        raise failure("has its second key already", generation, f"`aams approve {generation}` ends its cycle")
+    return lab.end(cycle.id, "declined", reason)
+
+
+def _approves(lab: Lab) -> bool:
+    return (lab.approves or lab.contract.autonomy == "autonomous") and can_sign(lab, "verdict")
+
+
+def _waiting(lab: Lab, domain: str, generation: str) -> Cycle:
+    waiting = {
+        cycle.recalled or cycle.generation: cycle
+        for cycle in lab.state.open_cycles.values()
+        if cycle.domain == domain and (cycle.recalled or (cycle.verdict == "accepted" and not cycle.placebo))
+    }
+    if generation not in waiting:
+        raise failure(
+            f"does not wait for approval in {domain}", generation, f"waiting are: {', '.join(waiting) or 'none'}"
+        )
+    return reveal(lab, waiting[generation])
+
+
+def _sign(lab: Lab, cycle: Cycle) -> None:
+    """Check the first key's signatures, sign as the second, ask the gates, and record it: HEAD moves here."""
+    generation = cycle.recalled or cycle.generation
+    champion = lab.lineage(cycle.domain).champion
+    before = champion.generation if champion else ""
+    proposals = _proposals(lab, cycle)
+    proposers = tuple(_proposer(lab, proposal) if proposal else "" for proposal in proposals)
+    approver = None
+    if all(proposers):
+        manifest = next(one.statement.manifest for one in reversed(proposals) if one)
+        results, expires = results_digest(lab, cycle.id), expiry(lab.contract, utc_now())
+        approver = signed(lab, "verdict", cycle.domain, generation, manifest, results, expires)
+    damaged = {name: lab.damage(cycle.domain, name) for name in (generation, before) if name}
+    promotion = Promotion(
+        generation=f"{cycle.domain}/{generation}",
+        proposers=proposers,
+        approver=approver.fingerprint if approver else "",
+        damaged=tuple((name, problem) for name, problem in damaged.items() if problem),
+    )
+    findings = check_promotion(promotion, lab.contract)
+    if findings or approver is None:
+        problems = (Problem(f"gate {one.gate}: {one.what}", one.got, one.advice, path=one.subject) for one in findings)
+        raise AamsError(*problems)
+    lab.record(cycle.id, cycle.domain, Approved(generation, approver, before, generation))
+
+
+def _proposer(lab: Lab, proposal: Signed) -> str:
+    """Fingerprint of the key that signed a proposal, checked again now.
+
+    Raises:
+        AamsError: the signature does not hold any more, or was made for another repository.
+    """
+    if proposal.statement.repository != repository(lab):
+        raise failure("was proposed for another repository", proposal.statement.repository)
+    revoked = revoked_path(lab.root)
+    return check(proposal.statement, proposal.signature, lab.root / ALLOWED_SIGNERS, utc_now(), revoked).fingerprint
+
+
+def _proposals(lab: Lab, cycle: Cycle) -> list[Signed | None]:
+    """What the first key signed for the attempt, or for the rollback."""
+    facts = lab.facts(cycle.id)
+    frozen = [one.proposer for one in facts if isinstance(one, Frozen) and one.stage != "trial"]
+    return frozen + [one.proposer for one in facts if isinstance(one, Recalled)]
+
+
+def results_digest(lab: Lab, cycle: str) -> str:
+    """Digest of all results that an attempt's verdict rests on; "" for a rollback, which has none."""
+    results = [one.results for one in lab.facts(cycle) if isinstance(one, Trained) and one.stage != "trial"]
+    return digest(results) if results else ""

@@ -1,0 +1,97 @@
+"""Re-challenge: a champion is trained against its predecessor again, on fresh seeds, to see whether its gain holds.
+
+Takes the lab, gives dispatches like any cycle. A champion that stands is confirmed with a new estimate of its gain; one
+that its predecessor outdoes is proposed for rollback, which waits for a person.
+"""
+
+from __future__ import annotations
+
+from aams import git
+from aams.canonical import digest
+from aams.cycle.desk import Desk, left_behind
+from aams.cycle.lab import CACHE, Ended, Lab, champion_spec, predecessor_spec
+from aams.cycle.proposal import freeze
+from aams.cycle.rollback import roll_back
+from aams.dispatch import Dispatch, Plan, plan_runs
+from aams.errors import failure
+from compiler.cost import estimate
+from domains import DOMAINS, prepare
+from safety.clock import utc_now
+from safety.eligibility import month_left, predecessor
+from safety.events import Looked, Opened
+from safety.lifecycle import RECHALLENGE
+
+
+def rechallenge(lab: Lab, domain: str, trigger: str = "person") -> Dispatch:
+    """Begin a re-challenge, or go on with the one that was interrupted.
+
+    Raises:
+        AamsError: the champion has no predecessor, another cycle is open, or the month's compute is spoken for.
+    """
+    lineage = lab.lineage(domain)
+    champion, before = lineage.champion, predecessor(lineage)
+    if champion is None or before is None:
+        raise failure(f"there is nothing to challenge in {domain}", advice="a champion needs a predecessor first")
+    for cycle in [one for one in lab.state.open_cycles.values() if one.domain == domain]:
+        found = left_behind(lab, cycle)
+        if found and found.stage == "rechallenge":
+            return found
+        raise failure("a cycle of this domain is open", cycle.id, f"close it first: aams abandon {cycle.id}")
+    needed = 2 * lab.contract.promotion.pairs_max * DOMAINS[domain].COMPUTE_FLOPS
+    left = month_left(lab.state, lab.contract, utc_now())
+    if left < needed:
+        raise failure("the month's compute is spoken for", f"{left:,} training FLOPs are left, {needed:,} are needed")
+    number = sum(entry.event == "opened" and entry.domain == domain for entry, _ in lab.recorded)
+    request = digest([domain, RECHALLENGE, champion.generation])
+    opened = Opened(
+        seed=0,
+        planner=RECHALLENGE,
+        trigger=trigger,
+        parent=champion.generation,
+        corpus=lineage.corpus,
+        request=request,
+        commit=git.head_commit(lab.root) or "",
+    )
+    name = f"{domain}-{digest({'request': request, 'number': number})[:12]}"
+    lab.record(name, domain, opened)
+    return ask_for_pairs(lab, name, domain, 0)
+
+
+def ask_for_pairs(lab: Lab, cycle: str, domain: str, batch: int) -> Dispatch:
+    """Freeze the next pairs of a re-challenge."""
+    lineage, limits = lab.lineage(domain), lab.contract.promotion
+    prepared = prepare(domain, lineage.corpus, cache=lab.root / CACHE)
+    champion, (before,) = champion_spec(lab, domain), predecessor_spec(lab, domain)
+    costs = {one.id: estimate(one.tree, prepared.interface) for one in (champion, before)}
+    compute = DOMAINS[domain].COMPUTE_FLOPS
+    pairs = range(batch * limits.pairs_min, min((batch + 1) * limits.pairs_min, limits.pairs_max))
+    plan = Plan(
+        cycle=cycle,
+        stage="rechallenge",
+        batch=batch,
+        domain=domain,
+        generation="",
+        sealed="",
+        parent=lineage.champion.generation if lineage.champion else "",
+        parent_weights=lineage.champion.weights if lineage.champion else "",
+        specs=(before, champion),
+        runs=plan_runs("rechallenge", before, [champion], costs, compute, cycle, pairs),
+        compute_flops=compute,
+    )
+    return freeze(lab, plan, prepared, costs)
+
+
+def confirm(desk: Desk, looked: Looked) -> Dispatch | Ended:
+    """Go on, or close a re-challenge after a look."""
+    lab, inputs = desk.lab, desk.dispatch.manifest.inputs
+    look = looked.look
+    if look is None or look.standing == "more":
+        return ask_for_pairs(lab, inputs.cycle, inputs.domain, desk.dispatch.batch + 1)
+    gain = f"its gain is about {look.gain:+.4f} ({look.low:+.4f} to {look.high:+.4f}) after {look.pairs} pairs"
+    if look.standing != "proven":
+        return lab.end(inputs.cycle, "confirmed", f"{inputs.parent} stands; {gain}")
+    before = predecessor(lab.lineage(inputs.domain))
+    ended = lab.end(inputs.cycle, "outdone", f"{before.name if before else 'its predecessor'} proved better; {gain}")
+    if before:
+        roll_back(lab, inputs.domain, before.name, f"{inputs.parent} lost its re-challenge {inputs.cycle}; {gain}")
+    return ended

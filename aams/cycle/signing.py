@@ -1,0 +1,73 @@
+"""The two keys of a cycle: what the proposer signs when a manifest is frozen, and what the approver signs at its end.
+
+Takes the lab and what is to be said, gives signed statements that were checked as anybody would check them. A lab
+without a key, or a machine without `ssh-keygen`, signs nothing: it can search, and promotes nothing.
+"""
+
+from __future__ import annotations
+
+from aams import git
+from aams.cycle.lab import Lab
+from safety.clock import later, utc_now
+from safety.contract import Contract
+from safety.events import Signed
+from safety.keyfiles import local_key
+from safety.ledger import tips
+from safety.signatures import Statement, check, sign
+from safety.signers import ALLOWED_SIGNERS, Role, revoked_path
+from safety.sshkeygen import have_ssh_keygen
+from safety.state import Champion
+
+UNVERSIONED = "unversioned"
+"""Names a lab outside of Git in statements."""
+
+
+def can_sign(lab: Lab, role: Role) -> bool:
+    """Whether this machine holds a key of a role and can use it."""
+    return have_ssh_keygen() and local_key(lab.root, role) is not None
+
+
+def signed(lab: Lab, role: Role, domain: str, generation: str, manifest: str, results: str, expires: str) -> Signed:
+    """Sign a statement with this machine's key of a role.
+
+    Args:
+        generation: "" for trials.
+        manifest: digest of the manifest's inputs.
+        results: digest of what came back; "" before there is any.
+        expires: when the statement stops counting, UTC.
+
+    Raises:
+        AamsError: there is no such key here, or nobody allowed it to sign.
+    """
+    statement = Statement(
+        schema_version=1,
+        repository=repository(lab),
+        role=role,
+        domain=domain,
+        generation=generation,
+        parent_head=head_of(lab.lineage(domain).champion),
+        manifest=manifest,
+        results=results,
+        tips=tips(lab.recorded),
+        expires=expires,
+    )
+    key = local_key(lab.root, role)
+    signature = sign(statement, key or lab.root / "no key")
+    signer = check(statement, signature, lab.root / ALLOWED_SIGNERS, utc_now(), revoked_path(lab.root))
+    return Signed(statement, signature, signer.principal, signer.fingerprint)
+
+
+def expiry(contract: Contract, now: str) -> str:
+    """When a bundle's signature stops counting: after its training and its verification must have ended."""
+    return later(now, contract.deadlines.train_s + contract.deadlines.verify_s)
+
+
+def repository(lab: Lab) -> str:
+    """A name of this repository that every clone of it shares: its first commit."""
+    commit = git.first_commit(lab.root)
+    return f"git:{commit}" if commit else UNVERSIONED
+
+
+def head_of(champion: Champion | None) -> str:
+    """A champion as statements name it: generation and entry; "" for none."""
+    return f"{champion.generation} {champion.entry}" if champion else ""

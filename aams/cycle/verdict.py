@@ -1,0 +1,139 @@
+"""Step 12: a decision becomes a generation's archive and a verdict in the ledger; then the cycle is concluded.
+
+Takes what is known of an attempt, gives how its cycle ended or that it waits. An attempt that never came to a decision
+gets its archive and its verdict here too: every generation ends with both.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+from aams.cycle.approval import approve, conclude, decline, reveal
+from aams.cycle.desk import Desk, left_behind, set_up
+from aams.cycle.lab import Ended, Lab, baseline_text
+from aams.errors import AamsError, failure
+from aams.generation import Attempt, artifacts
+from aams.records import Decision, Evidence, Manifest
+from domains import find_corpus
+from evaluator import arbiter
+from evaluator.report import Dossier
+from evaluator.results import Environment
+from safety.archive import archive_generation, generation_path
+from safety.events import Ending, Frozen, Trained, Verdict
+from safety.lifecycle import Cycle
+from safety.manifest import manifest_digest, read_manifest
+
+
+def pronounce(desk: Desk, evidence: Evidence | None, decision: Decision, environment: Environment | None) -> Ended:
+    """Archive a generation, record its verdict, and conclude its cycle.
+
+    Args:
+        evidence: None when the child could not be scored.
+        environment: what its last bundle was trained in; None when it never came back.
+    """
+    lab, inputs = desk.lab, desk.dispatch.manifest.inputs
+    name = inputs.generation
+    generation = next(one for one in lab.lineage(inputs.domain).generations if one.name == name)
+    run = next(run for run in inputs.runs if run.arm != "control")
+    own = desk.specs[run.spec]
+    place = generation_path(lab.root, inputs.domain, generation.directory)
+    if place.exists():  # left by a killed command: without a verdict it never counted
+        shutil.rmtree(place)
+    trained = [facts for facts in lab.facts(inputs.cycle) if isinstance(facts, Trained) and facts.stage != "trial"]
+    weights = trained[0].weights.get(f"{run.arm}-0", "") if trained else ""
+    attempt = Attempt(
+        spec=own,
+        text=desk.sealed.text if desk.sealed else baseline_text(inputs.domain),
+        interface=desk.prepared.interface,
+        manifests=_manifests(desk),
+        trained=tuple(trained),
+        environment=environment,
+        dossier=_dossier(desk, own.id, evidence, decision, trained[-1].isolation if trained else "none"),
+        time=generation.directory.partition("-")[2],
+    )
+    verdict = Verdict(
+        generation=name,
+        spec=own.id,
+        outcome=decision.outcome,
+        criteria=decision.criteria,
+        reasons=decision.reasons,
+        child=evidence.child if evidence else None,
+        control=evidence.control if evidence else None,
+        look=evidence.look if evidence else None,
+        voice=evidence.voice if evidence else (),
+        weights=weights,
+        archive=archive_generation(lab.root, inputs.domain, generation.directory, artifacts(attempt), weights),
+    )
+    lab.record(inputs.cycle, inputs.domain, verdict)
+    return conclude(lab, lab.state.open_cycles[inputs.cycle])
+
+
+def abandon(lab: Lab, cycle: str) -> Ended:
+    """Close an open cycle at a person's wish; one that has its verdict is concluded, or declined.
+
+    Raises:
+        AamsError: there is no such open cycle.
+    """
+    found = lab.state.open_cycles.get(cycle)
+    if found is None:
+        raise failure("no such open cycle", cycle, "`aams log` lists the cycles")
+    if found.phase == "COMMIT":
+        return approve(lab, found.domain, found.recalled or found.generation)
+    if found.recalled or (found.verdict == "accepted" and not reveal(lab, found).placebo):
+        return decline(lab, found.domain, found.recalled or found.generation, "it was abandoned")
+    if found.verdict:
+        return conclude(lab, found)
+    return break_off(lab, found, "abandoned", "it was not brought to its end")
+
+
+def break_off(lab: Lab, cycle: Cycle, outcome: Ending, reason: str) -> Ended:
+    """Close a cycle that was not brought to its end: an attempt is rejected and archived, as far as this machine can.
+
+    Args:
+        outcome: how a cycle closes that has no attempt, or whose bundle is not on this machine.
+    """
+    if cycle.verdict == "rejected" or reveal(lab, cycle).placebo:
+        return conclude(lab, cycle)
+    if cycle.verdict or cycle.recalled:
+        return lab.end(cycle.id, outcome, reason)
+    dispatch = left_behind(lab, cycle) if cycle.generation else None
+    if dispatch is None or dispatch.stage == "trial":
+        return lab.end(cycle.id, outcome, reason)
+    try:
+        desk = set_up(lab, dispatch)
+    except AamsError:  # what was frozen is no longer here: there is nothing to archive it with
+        return lab.end(cycle.id, outcome, reason)
+    trained = [one for one in lab.facts(cycle.id) if isinstance(one, Trained) and one.stage != "trial"]
+    violations = sum(run.law_violations for one in trained for run in one.runs if run.arm != "control")
+    return pronounce(desk, None, arbiter.refuse(lab.contract, violations, reason), None)
+
+
+def _manifests(desk: Desk) -> tuple[Manifest, ...]:
+    """The manifests of an attempt's bundles, in order; each must still be the one on record."""
+    frozen = [one for one in desk.lab.facts(desk.dispatch.cycle) if isinstance(one, Frozen) and one.stage != "trial"]
+    manifests = []
+    for one in frozen:
+        path = desk.dispatch.work.parent / f"{one.stage}-{one.batch}" / "manifest.json"
+        manifest = read_manifest(path)
+        if manifest_digest(manifest.inputs) != one.manifest:
+            raise failure("is not the manifest that was frozen", manifest_digest(manifest.inputs), file=str(path))
+        manifests.append(manifest)
+    return tuple(manifests)
+
+
+def _dossier(desk: Desk, spec: str, evidence: Evidence | None, decision: Decision, isolation: str) -> Dossier:
+    inputs = desk.dispatch.manifest.inputs
+    parent = next((run.spec for run in inputs.runs if run.arm == "control"), "")
+    return Dossier(
+        generation=inputs.generation,
+        spec=spec,
+        licence=find_corpus(inputs.domain, inputs.corpus).licence,
+        mutations=desk.sealed.mutations if desk.sealed else (),
+        cost=desk.costs[spec],
+        parent_cost=desk.costs.get(parent),
+        evidence=evidence,
+        decision=decision,
+        inputs=inputs,
+        isolation=isolation,
+        wanted_gain=float(desk.lab.contract.criteria.generalize_gain),
+    )

@@ -1,0 +1,118 @@
+"""Eligibility: whether a cycle may begin, and whether its child may be taken to the holdout.
+
+Takes the state, the contract, who asks and the time; gives findings with numbers, nothing when all is well. Exploration
+needs a budget, a rest after a promotion and an orderly past; an attempt needs karma beside them. A person who starts a
+cycle waits for nothing but the budget. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from aams.records import Finding
+from safety.clock import seconds_between
+from safety.contract import Contract
+from safety.lifecycle import Cycle
+from safety.state import Generation, Lineage, State
+
+SCHEDULE = "schedule"
+"""Trigger of a cycle that nobody asked for: the only one that waits for cooldown and karma."""
+DISORDERLY = ("abandoned", "expired")
+
+
+def may_propose(
+    state: State, contract: Contract, domain: str, trigger: str, needed_flops: int, now: str
+) -> tuple[Finding, ...]:
+    """What stands between IDLE and PROPOSE.
+
+    Args:
+        trigger: `SCHEDULE`, or who else asks.
+        needed_flops: training FLOPs that the cycle may come to, its attempt included.
+        now: UTC.
+    """
+    lineage = state.lineages.get(domain, Lineage())
+    return tuple(_before_proposing(state, lineage, contract, domain, trigger, needed_flops, now))
+
+
+def may_attempt(lineage: Lineage, contract: Contract, trigger: str) -> tuple[Finding, ...]:
+    """What stands between a child that passed the screen and the holdout."""
+    findings = []
+    epoch, earned, needed = contract.promotion.epoch_attempts, karma(lineage, contract), contract.karma.attempt
+    if lineage.attempts >= epoch:
+        advice = "begin a new lineage on another corpus"
+        got = f"{lineage.attempts} of {epoch}"
+        findings.append(Finding("holdout", lineage.corpus, "this holdout has judged all it may", got, advice))
+    if trigger == SCHEDULE and earned < needed:
+        advice = "explore on, or let a person start a cycle"
+        findings.append(Finding("karma", "attempt", "an attempt needs more karma", f"{earned} of {needed}", advice))
+    return tuple(findings)
+
+
+def karma(lineage: Lineage, contract: Contract) -> int:
+    """Karma earned since the last promotion: for verified trials, and for gains that were predicted within the band."""
+    misses = (abs(Decimal(repr(predicted)) - Decimal(repr(measured))) for predicted, measured in lineage.predictions)
+    calibrated = sum(miss <= contract.karma.band for miss in misses)
+    return lineage.trials * contract.karma.trial + calibrated * contract.karma.calibrated
+
+
+def month_left(state: State, contract: Contract, now: str) -> int:
+    """Training FLOPs of this month that nothing has used or reserved; negative if the contract was tightened since."""
+    return contract.month.training_flops - state.month_flops.get(now[:7], 0)
+
+
+def cooldown_left(lineage: Lineage, contract: Contract, trigger: str, now: str) -> int:
+    """Seconds to wait after the last promotion; 0 when there is none, or it is long enough ago."""
+    rest = contract.cooldown.schedule_s if trigger == SCHEDULE else contract.cooldown.person_s
+    return max(0, rest - seconds_between(lineage.champion.since, now)) if lineage.champion else 0
+
+
+def predecessor(lineage: Lineage) -> Generation | None:
+    """The champion that the present one replaced; None for a root."""
+    champion = lineage.champion
+    named = next((one.parent for one in lineage.generations if champion and one.name == champion.generation), "")
+    return next((one for one in lineage.generations if one.name == named), None)
+
+
+def rechallenge_due(lineage: Lineage, contract: Contract, now: str) -> bool:
+    """Whether a champion is to be trained against its predecessor again: neither it nor its last retest is young."""
+    if lineage.champion is None or predecessor(lineage) is None:
+        return False
+    age = seconds_between(max(lineage.champion.since, lineage.retested), now)
+    return age >= contract.promotion.rechallenge_days * 86_400
+
+
+def overdue(cycle: Cycle, contract: Contract, now: str) -> int:
+    """Seconds that a cycle has stayed in its phase beyond the contract's deadline; 0 when it is in time."""
+    deadlines = {
+        "PROPOSE": contract.deadlines.propose_s,
+        "TRAIN": contract.deadlines.train_s,
+        "VERIFY": contract.deadlines.verify_s,
+    }
+    deadline = deadlines.get(cycle.phase)
+    return max(0, seconds_between(cycle.since, now) - deadline) if deadline else 0
+
+
+def _before_proposing(
+    state: State, lineage: Lineage, contract: Contract, domain: str, trigger: str, needed_flops: int, now: str
+) -> Iterator[Finding]:
+    left = month_left(state, contract, now)
+    if left < needed_flops:
+        got = f"{left:,} training FLOPs are left, {needed_flops:,} are needed"
+        advice = "wait for the next month, or let a person raise month.training_flops"
+        yield Finding("month", now[:7], "the month's compute is spoken for", got, advice)
+    rest = cooldown_left(lineage, contract, trigger, now)
+    if rest:
+        yield Finding("cooldown", domain, "the last promotion is too recent", f"{rest} s to wait", "wait")
+    if trigger != SCHEDULE:
+        return
+    if contract.autonomy == "manual":
+        advice = "run `python -m aams.run_cycle`, or let a person set autonomy"
+        yield Finding("autonomy", domain, "a person starts every cycle", contract.autonomy, advice)
+    if lineage.ended in DISORDERLY:
+        advice = "see what happened with `aams log`, then let a person run a cycle"
+        yield Finding("order", domain, "the last cycle did not end by a verdict", lineage.ended, advice)
+    waiting = [cycle.id for cycle in state.open_cycles.values() if cycle.domain == domain]
+    if waiting:
+        advice = "bring its results, approve it, or close it with `aams abandon`"
+        yield Finding("order", domain, "another cycle is open", ", ".join(waiting), advice)

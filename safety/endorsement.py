@@ -1,0 +1,119 @@
+"""Endorsement: whether every promotion in the ledger was signed by two keys that were allowed to, and said what it did.
+
+Takes the ledger and the allowed signers, checks each signature again at the time of its entry. What a signature says is
+compared with what the ledger holds: generation, manifest, results, champion and tips. Never trusts a recorded name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aams.canonical import digest
+from aams.errors import AamsError, LedgerError, Problem
+from aams.records import Entry
+from safety.events import Approved, Frozen, Recalled, Signed, Trained, entry_name, facts_of
+from safety.ledger import Recorded
+from safety.signatures import Signer, check, check_distinct
+from safety.signers import ALLOWED_SIGNERS, Role, revoked_path
+
+
+@dataclass(slots=True)
+class _Case:
+    """What one cycle has said under a key so far."""
+
+    proposals: list[tuple[Entry, Signed | None, str, str]] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+
+
+def check_promotions(root: Path, ledger: Iterable[Recorded]) -> int:
+    """Check both keys of every promotion and rollback.
+
+    Returns:
+        How many promotions there are.
+
+    Raises:
+        LedgerError: naming the first entry whose signature does not hold.
+        AamsError: a file of keys is broken, or ssh-keygen can't be asked.
+    """
+    cases: dict[str, _Case] = {}
+    heads: dict[str, str] = {}
+    repositories: set[str] = set()
+    count = 0
+    for entry, entry_digest in ledger:
+        facts, case = facts_of(entry), cases.setdefault(entry.cycle, _Case())
+        match facts:
+            case Frozen() if facts.stage != "trial":
+                case.proposals.append((entry, facts.proposer, facts.manifest, heads.get(entry.domain, "")))
+            case Recalled():
+                manifest = recall_digest(facts.generation, facts.reason)
+                case.proposals.append((entry, facts.proposer, manifest, heads.get(entry.domain, "")))
+            case Trained() if facts.stage != "trial":
+                case.results.append(facts.results)
+            case Approved():
+                head = heads.get(entry.domain, "")
+                results = digest(case.results) if case.results else ""
+                signers = [
+                    _check_one(root, proposed, signed, "propose", facts.generation, manifest, "", at_head)
+                    for proposed, signed, manifest, at_head in case.proposals
+                ]
+                last = case.proposals[-1][2] if case.proposals else ""
+                second = _check_one(root, entry, facts.approver, "verdict", facts.generation, last, results, head)
+                with _naming(entry):
+                    for first in signers:
+                        check_distinct(first, second)
+                said = {signed.statement.repository for _, signed, _, _ in case.proposals if signed}
+                repositories |= said | {facts.approver.statement.repository}
+                if len(repositories) != 1:
+                    raise _refusal(entry, "was signed for another repository", ", ".join(sorted(repositories)))
+                heads[entry.domain] = f"{facts.head_after} {entry_digest}"
+                count += 1
+    return count
+
+
+def recall_digest(generation: str, reason: str) -> str:
+    """What stands for a manifest in the statements of a rollback."""
+    return digest({"recall": generation, "reason": reason})
+
+
+def _check_one(
+    root: Path, entry: Entry, signed: Signed | None, role: Role, generation: str, manifest: str, results: str, head: str
+) -> Signer:
+    """Hold one signature against what it must have said."""
+    if signed is None:
+        raise _refusal(entry, "was promoted and nobody proposed it under a key", generation)
+    statement = signed.statement
+    wanted = {
+        "role": role,
+        "domain": entry.domain,
+        "generation": generation,
+        "manifest": manifest,
+        "results": results,
+        "parent_head": head,
+    }
+    for name, value in wanted.items():
+        if getattr(statement, name) != value:
+            raise _refusal(entry, f"is signed with another {name}", getattr(statement, name) or "none")
+    if not set(statement.tips) <= set(entry.follows):
+        raise _refusal(entry, "is signed on top of another ledger", ", ".join(statement.tips)[:130])
+    with _naming(entry):
+        signer = check(statement, signed.signature, root / ALLOWED_SIGNERS, entry.time, revoked_path(root))
+    if (signer.principal, signer.fingerprint) != (signed.principal, signed.fingerprint):
+        raise _refusal(entry, "names another signer than its signature", signed.principal)
+    return signer
+
+
+@contextmanager
+def _naming(entry: Entry) -> Iterator[None]:
+    """Name the entry where an error is about its signature."""
+    try:
+        yield
+    except AamsError as error:
+        first = error.problems[0]
+        raise _refusal(entry, first.what, first.got, first.advice) from None
+
+
+def _refusal(entry: Entry, what: str, got: str, advice: str = "restore logs/cycles from Git") -> LedgerError:
+    return LedgerError(Problem(what, got, advice, entry_name(entry)))

@@ -1,0 +1,267 @@
+"""Who may move HEAD: the arbiter and a second key, for what was proven, and for nothing that was disguised."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+
+from aams.canonical import canonical_json
+
+needs_keys = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
+pytestmark = needs_keys
+
+
+@pytest.fixture(scope="module")
+def waiting_lab(lab_with_root, tmp_path_factory):
+    """A lab whose G001 was accepted by the arbiter and waits for its second key. Never changed."""
+    lab = lab_with_root.copy(tmp_path_factory.mktemp("waiting") / "lab")
+    ended = lab.cycle(3, "--spec", lab.better_child(), "--no-approve")
+    assert ended["outcome"] == "waiting"
+    return lab
+
+
+@pytest.fixture
+def waiting(waiting_lab, tmp_path):
+    return waiting_lab.copy(tmp_path / "lab")
+
+
+def test_an_accepted_child_waits_for_its_second_key_and_then_gets_head(waiting):
+    assert waiting.head() == "G000"
+    waiting.verify()
+    assert "waits for the second key" in waiting.run("aams.run_cycle", "--seed", "9", status=1)
+    told = json.loads(waiting.aams("approve", "G001", "--json"))
+    assert (told["outcome"], waiting.head()) == ("accepted", "G001")
+    assert "does not wait for approval" in waiting.aams("approve", "G001", status=1)
+    waiting.verify()
+
+
+def test_a_declined_child_never_gets_head(waiting):
+    told = json.loads(waiting.aams("decline", "G001", "--reason", "not today", "--json"))
+    assert (told["outcome"], told["reason"], waiting.head()) == ("declined", "not today", "G000")
+    assert waiting.cycle(4, "--children", "1")["outcome"]
+    waiting.verify()
+
+
+def test_both_signatures_hold_for_anybody_with_a_shell(waiting, tmp_path):
+    waiting.aams("approve", "G001")
+    frozen = [one["facts"]["proposer"] for one in waiting.entries("frozen") if one["facts"]["stage"] == "attempt"]
+    approver = waiting.entries("approved")[-1]["facts"]["approver"]
+    for role, signed in [*(("propose", one) for one in frozen), ("verdict", approver)]:
+        signature, said = tmp_path / "signature", canonical_json(signed["statement"])
+        signature.write_text(signed["signature"])
+        command = ["ssh-keygen", "-Y", "verify", "-f", "safety/allowed_signers", "-I", signed["principal"]]
+        command += ["-n", f"aams-{role}-v1", "-s", str(signature)]
+        assert subprocess.run(command, cwd=waiting.path, input=said, capture_output=True).returncode == 0
+        assert subprocess.run(command, cwd=waiting.path, input=said + b" ", capture_output=True).returncode != 0
+    assert frozen[0]["fingerprint"] != approver["fingerprint"]
+
+
+def test_a_key_that_holds_both_roles_promotes_nothing(waiting):
+    keys = waiting.path / ".aams" / "keys"
+    signers = waiting.path / "safety" / "allowed_signers"
+    proposer = next(line for line in signers.read_text().splitlines() if "aams-propose-v1" in line)
+    shutil.copy(keys / "propose", keys / "verdict")
+    twin = proposer.replace("aams-propose-v1", "aams-verdict-v1").replace("-propose ", "-twin ")
+    signers.write_text(signers.read_text() + twin + "\n")
+    assert "second key" in waiting.aams("approve", "G001", status=1)
+    assert waiting.head() == "G000"
+    waiting.verify()
+
+
+@pytest.mark.parametrize("what", ["signer", "signature", "revoked"])
+def test_verify_names_a_promotion_whose_signature_does_not_hold(waiting, what):
+    waiting.aams("approve", "G001")
+    if what == "signer":
+        signers = waiting.path / "safety" / "allowed_signers"
+        kept = [line for line in signers.read_text().splitlines() if "-verdict-v1" not in line]
+        signers.write_text("\n".join(kept) + "\n")
+    elif what == "revoked":
+        waiting.aams("keys", "revoke", waiting.entries("approved")[-1]["facts"]["approver"]["fingerprint"])
+    else:
+        path = next(waiting.path.glob("logs/cycles/*/*-approved.json"))
+        entry = json.loads(path.read_text())
+        lines = entry["facts"]["approver"]["signature"].splitlines()
+        blob = bytearray(base64.b64decode("".join(lines[1:-1])))
+        blob[-1] ^= 1
+        text = base64.b64encode(blob).decode()
+        body = [text[start : start + 70] for start in range(0, len(text), 70)]
+        entry["facts"]["approver"]["signature"] = "\n".join([lines[0], *body, lines[-1]]) + "\n"
+        path.chmod(0o644)
+        path.write_bytes(canonical_json(entry) + b"\n")
+    assert "approved.json" in waiting.aams("verify", status=1)
+
+
+def test_without_ssh_keygen_a_cycle_is_decided_and_nothing_is_promoted(empty_lab, tmp_path):
+    lab = empty_lab.copy(tmp_path / "lab")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("git", "sh", "bwrap", "unshare"):
+        if shutil.which(name):
+            (folder / name).symlink_to(shutil.which(name))
+    process = lab.start("aams.run_cycle", "--seed", "1", "--children", "1", "--json", path=str(folder))
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0 and "Traceback" not in err, err
+    assert "ssh-keygen isn't installed" in err
+    told = json.loads(out)
+    assert (told["outcome"], told["generation"], lab.head()) == ("waiting", "G000", "")
+    lab.verify()
+
+
+def test_a_rollback_is_a_cycle_with_two_keys_and_unwrites_nothing(waiting):
+    waiting.aams("approve", "G001")
+    entries = sorted(path.name for path in waiting.path.glob("logs/cycles/*/*"))
+    assert "can't be rolled back to" in waiting.aams("rollback", "--to", "G001", "--reason", "no", status=1)
+    told = json.loads(waiting.aams("rollback", "--to", "G000", "--reason", "a drill", "--no-approve", "--json"))
+    assert (told["outcome"], waiting.head()) == ("waiting", "G001")
+    told = json.loads(waiting.aams("approve", "G000", "--json"))
+    assert (told["outcome"], waiting.head()) == ("rolled-back", "G000")
+    champion = next(waiting.path.glob("specs/history/language/G000-*/spec.yaml")).read_bytes()
+    assert (waiting.path / "specs" / "language" / "champion.yaml").read_bytes() == champion
+    assert set(entries) <= {path.name for path in waiting.path.glob("logs/cycles/*/*")}
+    waiting.verify()
+    told = json.loads(waiting.aams("rollback", "--to", "G001", "--reason", "and back", "--json"))
+    assert (told["outcome"], waiting.head()) == ("rolled-back", "G001")
+    waiting.verify()
+
+
+def attempt_bundle(lab):
+    """Everything that the trainer of the open attempt can read, by name."""
+    bundles = list(lab.path.glob(".aams/work/*/attempt-0/*.zip"))
+    with zipfile.ZipFile(bundles[0]) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def propose_attempt(lab, rate):
+    """Bring a cycle to where its attempt is frozen and nothing of it is trained."""
+    lab.contract(placebo_rate=rate)
+    told = json.loads(lab.aams("propose", "--seed", "3", "--spec", lab.better_child(), "--json"))
+    work = lab.path / ".aams" / "work" / told["cycle"] / "trial-0"
+    with zipfile.ZipFile(told["bundle"]) as archive:
+        archive.extractall(work / "by-hand")
+    (work / "results").mkdir()
+    command = [sys.executable, "-P", "-m", "trainer", str(work / "by-hand"), str(work / "results")]
+    environment = {**os.environ, "PYTHONPATH": str(work / "by-hand")}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return json.loads(lab.aams("ingest", told["cycle"], str(work / "results"), "--json"))
+
+
+def test_a_placebo_shows_in_nothing_that_is_written_before_its_verdict(lab, tmp_path):
+    twin = lab.copy(tmp_path / "twin")
+    real, placebo = propose_attempt(lab, 0), propose_attempt(twin, 1)
+    assert (real["stage"], placebo["stage"]) == ("attempt", "attempt")
+    bundles = [attempt_bundle(one) for one in (lab, twin)]
+    assert len(bundles[0]) == len(bundles[1])
+    inputs = [json.loads(files["manifest.json"])["inputs"] for files in bundles]
+    assert inputs[0].keys() == inputs[1].keys()
+    for files, one in zip(bundles, (lab, twin), strict=True):
+        manifest = json.loads(files["manifest.json"])["inputs"]
+        assert len({run["spec"] for run in manifest["runs"]}) == 2, "child and control have different ids"
+        told = b"".join(value for name, value in files.items() if not name.startswith("trainer/"))
+        assert b"placebo" not in told.lower()
+        ledger = b"".join(path.read_bytes() for path in one.path.glob("logs/cycles/*/*.json"))
+        assert b'"placebo"' not in ledger
+        attempted = one.entries("attempted")[-1]["facts"]
+        assert set(attempted) == {"generation", "sealed"} and attempted["sealed"] == manifest["sealed"]
+
+
+def test_a_placebo_is_revealed_after_its_verdict_and_never_gets_head(lab):
+    lab.contract(placebo_rate=1)
+    ended = lab.cycle(3, "--spec", lab.better_child())
+    assert (ended["outcome"], ended["placebo"], lab.head()) == ("placebo", True, "G000")
+    order = [path.name.partition("-")[2] for path in sorted(lab.path.glob(f"logs/cycles/{ended['cycle']}/*"))]
+    assert order.index("verdict.json") < order.index("revealed.json") < order.index("closed.json")
+    assert "approved.json" not in order
+    status = json.loads(lab.aams("status", "--json"))
+    language = next(one for one in status["domains"] if one["domain"] == "language")
+    assert language["placebos"]["revealed"] == 1
+    lab.contract(placebo_rate=0)
+    again = lab.cycle(4, "--spec", lab.better_child())
+    assert again["outcome"] == "accepted", "the child whose place the placebo took may be tried again"
+    assert "placebo" in lab.aams("explain", "G001")
+    lab.verify()
+
+
+def test_evidence_that_is_not_enough_is_called_undecided_or_given_up(lab):
+    lab.contract(alpha=0.000001)
+    ended = lab.cycle(3, "--spec", lab.better_child())
+    assert (ended["outcome"], lab.head()) == ("rejected", "G000")
+    assert "evidence" in [one["name"] for one in ended["criteria"] if not one["passed"]]
+    assert "pairs" in ended["reason"]
+    lab.verify()
+
+
+def test_an_attempt_beyond_its_deadline_is_rejected_with_an_archive(lab):
+    lab.contract(train_s=1)
+    propose_attempt(lab, 0)
+    time.sleep(2.1)
+    told = json.loads(lab.aams("heartbeat", "--domain", "language", "--children", "1", "--json"))["beats"][0]
+    assert (told["outcome"], told["generation"], lab.head()) == ("rejected", "G001", "G000")
+    assert "beyond the deadline" in told["reason"]
+    directory = next((lab.path / "specs" / "history" / "language").glob("G001-*"))
+    assert "beyond the deadline" in (directory / "STATUS").read_text()
+    lab.verify()
+
+
+def test_a_heartbeat_says_what_is_missing_in_numbers(lab):
+    told = json.loads(lab.aams("heartbeat", "--domain", "language", "--json"))
+    missing = {one["gate"]: one["got"] for one in told["beats"][0]["missing"]}
+    assert "s to wait" in missing["cooldown"]
+    lab.contract(schedule_s=0, training_flops=1)
+    told = json.loads(lab.aams("heartbeat", "--domain", "language", "--json"))
+    assert [one["gate"] for one in told["beats"][0]["missing"]] == ["month"]
+    assert "the month's compute" in lab.run("aams.run_cycle", "--seed", "1", status=1)
+    lab.verify()
+
+
+def test_a_heartbeat_explores_and_takes_nothing_to_the_holdout_without_karma(lab):
+    lab.contract(schedule_s=0, screen_margin=0)
+    told = json.loads(lab.aams("heartbeat", "--domain", "language", "--children", "2", "--json"))
+    assert told["beats"][0]["outcome"] in ("explored", "screened-out")
+    assert lab.entries("opened")[-1]["facts"]["trigger"] == "schedule"
+    lab.verify()
+
+
+def test_a_checkpoint_kept_elsewhere_finds_a_rewritten_ledger(lab, tmp_path):
+    kept = tmp_path / "checkpoint.json"
+    kept.write_text(lab.aams("checkpoint"))
+    lab.contract(screen_margin="0.9")
+    cycle = lab.cycle(1, "--children", "1")["cycle"]
+    assert "All right" in lab.aams("verify", "--against", str(kept))
+    later = tmp_path / "later.json"
+    later.write_text(lab.aams("checkpoint"))
+    shutil.rmtree(lab.path / "logs" / "cycles" / cycle)
+    assert "smaller than at the checkpoint" in lab.aams("verify", "--against", str(later), status=1)
+
+
+def test_a_champion_that_stands_its_rechallenge_is_confirmed_with_a_new_estimate(waiting):
+    waiting.aams("approve", "G001")
+    told = json.loads(waiting.aams("rechallenge", "--json"))
+    assert (told["outcome"], waiting.head()) == ("confirmed", "G001")
+    assert "G001 stands" in told["reason"]
+    waiting.verify()
+
+
+def test_a_champion_that_is_outdone_is_proposed_for_rollback_and_a_person_decides(waiting):
+    waiting.aams("approve", "G001")
+    optimizers = waiting.path / "trainer" / "optimizers.py"
+    swapped = optimizers.read_text()
+    for old, new in (
+        ("return Sgd(", "return AdamW(parameters, 0.01, 0.0, 0.9, 0.95)"),
+        ("return Muon(", "return Sgd(parameters, 0.0, 0.0, 0.0)"),
+    ):
+        assert swapped.count(old) == 1
+        swapped = swapped.replace(old, f"{new}  # {old}")
+    optimizers.write_text(swapped)
+    told = json.loads(waiting.aams("rechallenge", "--json"))
+    assert (told["outcome"], waiting.head()) == ("outdone", "G001")
+    told = json.loads(waiting.aams("approve", "G000", "--json"))
+    assert (told["outcome"], waiting.head()) == ("rolled-back", "G000")
+    waiting.verify()

@@ -1,0 +1,341 @@
+"""What the ledger adds up to: compute by month, placebos, predictions, karma, rollbacks and lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aams.errors import LedgerError
+from safety.events import Frozen, Trained
+from safety.lifecycle import RECHALLENGE
+from safety.state import fold
+
+NOVEMBER, DECEMBER = "2026-11-30T23:59:59Z", "2026-12-01T00:00:00Z"
+
+
+def flops(story: Any) -> dict[str, int]:
+    return dict(story.state.month_flops)
+
+
+def test_compute_is_reserved_when_it_leaves_and_reconciled_when_it_is_back(story: Any) -> None:
+    story.open("root", "")
+    story.start("root", "baseline", root=True)
+    assert flops(story) == {}
+    story.record("root", story.say.frozen("root", flops=1000))
+    assert flops(story) == {"2026-11": 1000}
+    story.record("root", story.say.trained("root", used=300))
+    assert flops(story) == {"2026-11": 300}
+    assert story.state.open_cycles["root"].reserved_flops == 0
+
+
+def test_every_batch_is_reserved_and_reconciled_for_itself(line: Any) -> None:
+    before = flops(line)["2026-11"]
+    line.screen("third", "more", passed=True)
+    line.start("third", "more")
+    for batch in range(3):
+        line.train("third", "attempt", "", batch=batch)
+        line.record("third", line.say.looked("G003", batch, "more" if batch < 2 else "proven"))
+    assert flops(line) == {"2026-11": before + 800 + 3 * 800}
+
+
+@pytest.mark.parametrize("used", [0, 1000])
+def test_what_was_used_may_be_nothing_or_all_that_was_reserved(story: Any, used: int) -> None:
+    story.open("root", "")
+    story.start("root", "baseline", root=True)
+    story.record("root", story.say.frozen("root", flops=1000), story.say.trained("root", used=used))
+    assert flops(story) == {"2026-11": used}
+
+
+@pytest.mark.parametrize("outcome", ["abandoned", "expired"])
+def test_what_never_came_back_stays_reserved(line: Any, outcome: Any) -> None:
+    before = flops(line)["2026-11"]
+    line.open("third", "G002")
+    line.record("third", line.say.proposed("more"), line.say.frozen("trial"), line.say.closed(outcome))
+    assert flops(line) == {"2026-11": before + 1000}
+
+
+def test_an_attempt_that_is_rejected_before_it_came_back_stays_reserved(line: Any) -> None:
+    line.screen("third", "more", passed=True)
+    line.start("third", "more")
+    before = flops(line)["2026-11"]
+    line.record("third", line.say.frozen("attempt"), line.say.verdict("G003", "more", "rejected"))
+    assert flops(line) == {"2026-11": before + 1000}
+
+
+def test_compute_is_given_back_to_the_month_it_was_taken_from(line: Any) -> None:
+    before = flops(line)["2026-11"]
+    line.open("third", "G002")
+    line.record("third", line.say.proposed("more"))
+    line.record("third", line.say.frozen("trial"), at=NOVEMBER)
+    line.record("third", line.say.trained("trial", 0, "more", used=100), at=DECEMBER)
+    assert flops(line) == {"2026-11": before + 100}
+    line.record("third", line.say.screened("more"), at=DECEMBER)
+    line.start("third", "more")
+    line.record("third", line.say.frozen("attempt"), at=DECEMBER)
+    assert flops(line) == {"2026-11": before + 100, "2026-12": 1000}
+
+
+def test_all_domains_draw_on_one_month(line: Any) -> None:
+    before = flops(line)["2026-11"]
+    line.domain = "vision"
+    line.begin("vision-root", "resnet")
+    assert flops(line) == {"2026-11": before + 800}
+
+
+def test_a_placebo_is_counted_and_never_promoted(line: Any) -> None:
+    line.disguise("third", "more", "twin", "rejected")
+    line.disguise("fourth", "other", "second twin", "accepted")
+    lineage = line.lineage
+    assert (lineage.placebos, lineage.false_promotions) == (2, 1)
+    assert [item.status for item in lineage.generations[3:]] == ["placebo", "placebo"]
+    assert (lineage.attempts, lineage.discoveries) == (4, 2), "placebos are hypotheses like any other"
+    assert lineage.champion.generation == "G002"
+    assert lineage.ended == "placebo"
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "rejected"])
+def test_the_child_whose_place_a_placebo_took_may_be_tried_again(line: Any, outcome: Any) -> None:
+    sha = line.say.sha
+    line.screen("third", "more", passed=True)
+    line.judge("third", "twin", outcome, placebo=True)
+    assert {sha("more"), sha("twin")} <= line.lineage.tried
+    line.record("third", line.say.revealed("G003", "third", "twin", placebo=True))
+    assert sha("more") not in line.lineage.tried
+    assert sha("twin") in line.lineage.tried
+    line.record("third", line.say.closed("placebo"))
+    line.attempt("fourth", "more", "accepted")
+    assert line.head == "G004"
+
+
+def test_an_attempt_and_a_discovery_count_when_they_happen(line: Any) -> None:
+    assert (line.lineage.attempts, line.lineage.discoveries) == (2, 1)
+    line.screen("third", "more", passed=True)
+    assert line.lineage.attempts == 2
+    line.start("third", "more")
+    assert (line.lineage.attempts, line.lineage.discoveries) == (3, 1)
+    line.train("third", "attempt", "")
+    line.record("third", line.say.looked("G003"), line.say.verdict("G003", "more", "accepted"))
+    assert (line.lineage.attempts, line.lineage.discoveries) == (3, 2)
+    line.record("third", line.say.revealed("G003", "third", "more"), line.say.closed("declined"))
+    assert (line.lineage.attempts, line.lineage.discoveries) == (3, 2), "declining gives no error budget back"
+
+
+def test_an_abandoned_attempt_has_spent_its_error_budget(line: Any) -> None:
+    line.screen("third", "more", passed=True)
+    line.start("third", "more")
+    line.record("third", line.say.closed("abandoned"))
+    assert (line.lineage.attempts, line.lineage.discoveries) == (3, 1)
+    assert line.lineage.generations[-1].status == "abandoned"
+
+
+@pytest.mark.parametrize("outcome", ["declined", "expired"])
+def test_an_accepted_generation_that_nobody_approves_is_declined(line: Any, outcome: Any) -> None:
+    line.screen("third", "more", passed=True)
+    line.judge("third", "more", "accepted")
+    assert line.lineage.generations[-1].status == "open"
+    line.record("third", line.say.revealed("G003", "third", "more"), line.say.closed(outcome))
+    generation = line.lineage.generations[-1]
+    assert (generation.status, generation.verdict) == ("declined", "accepted")
+    assert (line.head, line.lineage.ended) == ("G002", outcome)
+    assert line.say.sha("more") in line.lineage.tried
+
+
+def test_trials_and_predictions_count_from_the_last_promotion(line: Any) -> None:
+    assert (line.lineage.trials, line.lineage.predictions) == (0, ())
+    line.trials("third", "more", "other", "third")
+    line.record("third", line.say.screened("more", passed=False), line.say.closed("screened-out"))
+    assert (line.lineage.trials, line.lineage.predictions) == (3, ())
+    line.screen("fourth", "fourth", passed=True, predicted=0.03)
+    line.decide("fourth", "fourth", "rejected")
+    assert (line.lineage.trials, line.lineage.predictions) == (4, ((0.03, 0.02),))
+    line.attempt("fifth", "fifth", "accepted")
+    assert (line.lineage.trials, line.lineage.predictions) == (0, ())
+
+
+def test_controls_and_attempts_are_no_trials(line: Any) -> None:
+    line.open("third", "G002")
+    line.record("third", line.say.proposed("more"), line.say.frozen("trial"))
+    trained = line.say.trained("trial", 0, "more", "better")
+    child, control = trained.runs
+    line.record("third", replace(trained, runs=(child, replace(control, arm="control"))))
+    assert line.lineage.trials == 1
+    line.record("third", line.say.screened("more"))
+    line.start("third", "more")
+    line.train("third", "attempt", "")
+    assert line.lineage.trials == 1
+
+
+def test_a_placebo_was_not_predicted(line: Any) -> None:
+    line.disguise("third", "more", "twin", "rejected")
+    assert line.lineage.predictions == ()
+
+
+def test_what_a_budget_stopped_may_be_tried_again(line: Any) -> None:
+    line.open("third", "G002")
+    line.record("third", line.say.proposed("more"), line.say.frozen("trial"))
+    line.record("third", line.say.trained("trial", 0, "more", status="stopped"))
+    assert line.say.sha("more") not in line.lineage.tried
+    assert line.say.sha("") not in line.lineage.tried
+    assert "" not in line.lineage.tried
+
+
+def test_promises_are_kept_until_their_cycle_is_closed(line: Any) -> None:
+    line.trials("third", "more", predicted=0.5)
+    assert line.state.promised == {"third": {line.say.sha("more"): 0.5}}
+    line.record("third", line.say.closed("abandoned"))
+    assert line.state.promised == {}
+
+
+def test_a_rollback_moves_the_head_back_and_keeps_what_was_achieved(line: Any) -> None:
+    line.trials("third", "more")
+    line.record("third", line.say.closed("abandoned"))
+    tried = line.lineage.tried
+    line.roll_back("back", "G000")
+    lineage = line.lineage
+    assert (lineage.champion.generation, lineage.root.generation) == ("G000", "G000")
+    assert lineage.champion.since == line.now
+    assert lineage.champion.fitness.recall == 0.8
+    assert lineage.best_recall == 0.85, "a rollback forgets no achievement"
+    assert (lineage.attempts, lineage.discoveries, lineage.tried) == (2, 1, tried)
+    assert (lineage.trials, lineage.predictions, lineage.ended) == (0, (), "rolled-back")
+    assert [item.status for item in lineage.generations] == ["accepted", "rejected", "accepted"]
+    assert lineage.next_generation == "G003"
+    line.roll_back("forth", "G002")
+    assert line.head == "G002"
+    line.roll_back("back-again", "G000")
+    line.attempt("fourth", "fourth", "accepted", recall=0.8)
+    assert [item.parent for item in line.lineage.generations] == ["", "G000", "G000", "G000"]
+
+
+@pytest.mark.parametrize("standing", ["futile", "undecided", "proven"])
+def test_a_re_challenge_is_remembered_and_spends_no_error_budget(line: Any, standing: Any) -> None:
+    before = line.lineage
+    line.challenge("again", standing)
+    after = line.lineage
+    assert (after.retested, after.retest.standing) == (line.now, standing)
+    assert (after.attempts, after.discoveries, after.next_generation) == (2, 1, "G003")
+    assert (after.champion, after.trials, after.predictions) == (before.champion, before.trials, before.predictions)
+    assert after.ended == ("outdone" if standing == "proven" else "confirmed")
+    assert flops(line) == {"2026-11": 6 * 800}
+
+
+def test_a_re_challenge_that_asks_for_more_has_found_nothing_yet(line: Any) -> None:
+    line.record("again", line.say.opened("G002", planner=RECHALLENGE), line.say.frozen("rechallenge"))
+    line.record("again", line.say.trained("rechallenge", 0, "better"), line.say.looked("G002", standing="more"))
+    assert (line.lineage.retested, line.lineage.retest) == ("", None)
+
+
+def test_a_promotion_and_a_rollback_forget_the_last_re_challenge(line: Any) -> None:
+    line.challenge("again")
+    line.attempt("third", "more", "accepted")
+    assert (line.lineage.retested, line.lineage.retest) == ("", None)
+    line.challenge("once more", "proven")
+    line.roll_back("back", "G002")
+    assert (line.lineage.retested, line.lineage.retest) == ("", None)
+
+
+def test_a_re_challenge_of_a_champion_of_the_past_is_refused(line: Any) -> None:
+    line.record("again", line.say.opened("G002", planner=RECHALLENGE), line.say.frozen("rechallenge"))
+    line.record("again", line.say.trained("rechallenge", 0, "better"))
+    line.attempt("third", "more", "accepted")
+    line.record("again", line.say.looked("G002", standing="futile"))
+    with pytest.raises(LedgerError, match="generation should be G003; got G002"):
+        _ = line.state
+
+
+def test_a_rollback_waits_for_its_second_key(line: Any) -> None:
+    line.open("back", "G002")
+    line.record("back", line.say.recalled("G000"))
+    assert line.head == "G002"
+    assert line.state.open_cycles["back"].recalled == "G000"
+    line.record("back", line.say.closed("declined"))
+    assert (line.head, line.lineage.ended) == ("G002", "declined")
+
+
+@pytest.mark.parametrize(
+    ("generation", "complaint"),
+    [
+        ("G001", "names a generation that is not accepted; got G001"),
+        ("G003", "names a generation that is not accepted; got G003"),
+        ("", "names a generation that is not accepted"),
+        ("G002", "recalls what is no earlier champion of the present line; got G002"),
+    ],
+)
+def test_only_an_earlier_champion_can_be_recalled(line: Any, generation: str, complaint: str) -> None:
+    line.open("back", "G002")
+    line.record("back", line.say.recalled(generation))
+    with pytest.raises(LedgerError, match=complaint):
+        _ = line.state
+
+
+def test_a_champion_of_an_earlier_line_is_not_recalled(line: Any) -> None:
+    line.begin("fresh", "other baseline", "corpus-b")
+    line.attempt("third", "more", "accepted")
+    line.open("back", "G004")
+    line.record("back", line.say.recalled("G002"))
+    with pytest.raises(LedgerError, match="recalls what is no earlier champion of the present line; got G002"):
+        _ = line.state
+
+
+def test_a_rollback_from_a_champion_of_the_past_is_refused(line: Any) -> None:
+    line.open("back", "G002")
+    line.record("back", line.say.recalled("G000"))
+    line.attempt("third", "more", "accepted")
+    line.record("back", line.say.approved("G000", "G003"))
+    with pytest.raises(LedgerError, match="parent should be G003; got G002"):
+        _ = line.state
+
+
+def test_a_new_root_resets_the_error_budget_but_not_the_placebos(line: Any) -> None:
+    line.disguise("third", "more", "twin", "accepted")
+    line.begin("fresh", "other baseline", "corpus-b", recall=0.4)
+    lineage = line.lineage
+    assert (lineage.corpus, lineage.root.generation, lineage.best_recall) == ("corpus-b", "G004", 0.4)
+    assert (lineage.attempts, lineage.discoveries) == (0, 0)
+    assert (lineage.placebos, lineage.false_promotions) == (1, 1)
+    assert lineage.tried == {line.say.sha("other baseline")}
+    assert lineage.next_generation == "G005"
+
+
+def test_a_root_that_is_not_approved_resets_nothing(line: Any) -> None:
+    before = line.lineage
+    line.open("fresh", "", "corpus-b")
+    line.judge("fresh", "other baseline", "accepted", root=True)
+    line.record("fresh", line.say.closed("declined"))
+    after = line.lineage
+    assert (after.corpus, after.champion, after.root) == (before.corpus, before.champion, before.root)
+    assert (after.attempts, after.discoveries) == (before.attempts, before.discoveries) == (2, 1)
+
+
+def test_an_attempt_of_an_earlier_line_gives_the_new_one_no_discovery(line: Any) -> None:
+    line.screen("third", "more", passed=True)
+    line.start("third", "more")
+    line.train("third", "attempt", "")
+    line.begin("fresh", "other baseline", "corpus-b")
+    line.record("third", line.say.looked("G003"), line.say.verdict("G003", "more", "accepted"))
+    assert (line.lineage.discoveries, line.lineage.predictions) == (0, ())
+    line.record("third", line.say.revealed("G003", "third", "more"), line.say.approved("G003", "G004"))
+    with pytest.raises(LedgerError, match="parent should be G004; got G002"):
+        _ = line.state
+
+
+def test_the_time_is_that_of_the_newest_entry(line: Any) -> None:
+    assert line.state.time == line.ledger[-1].entry.time == "2026-11-21T01:03:00Z"
+    assert fold(line.ledger[:1]).time == "2026-11-21T01:01:00Z"
+
+
+def test_more_compute_than_was_reserved_is_refused(line: Any) -> None:
+    line.open("third", "G002")
+    line.record("third", line.say.proposed("more"), line.say.frozen("trial", flops=100))
+    for used in (101, -1):
+        with pytest.raises(LedgerError, match=f"used other compute than was reserved; got {used} of 100 FLOPs"):
+            fold((*line.ledger, _next(line, line.say.trained("trial", used=used))))
+
+
+def _next(line: Any, facts: Frozen | Trained) -> Any:
+    before = line.recorded
+    recorded = line.record("third", facts)
+    line.recorded = before
+    return recorded

@@ -1,0 +1,69 @@
+"""Forked processes that speak to this one through a pipe in JSON: one for each thing that runs generated code.
+
+Takes tasks, gives processes. They are forked from one that has torch imported and has never run a model, so that each
+starts in milliseconds and none can harm another.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+_FORK = multiprocessing.get_context("fork")
+
+
+class Child:
+    """A forked process and this end of its pipe."""
+
+    def __init__(self, task: Callable[[Connection], None]) -> None:
+        self.pipe, theirs = _FORK.Pipe(duplex=False)
+        self.process = _FORK.Process(target=_live, args=(task, theirs), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def receive(self) -> Any:
+        """Take one message, waiting for it."""
+        return json.loads(self.pipe.recv_bytes())
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _live(task: Callable[[Connection], None], pipe: Connection) -> None:
+    """The life of a forked process: its parent alone decides when it is interrupted, and what is printed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.dup2(2, 1)
+    torch.set_num_threads(1)
+    task(pipe)
+
+
+def send(pipe: Connection, message: Mapping[str, Any]) -> None:
+    """Send one message."""
+    pipe.send_bytes(json.dumps(message, allow_nan=False).encode())
+
+
+def death(status: int | None) -> str:
+    """How a process ended that sent less than it should have."""
+    if status is None:
+        return "the process sent what is not a message"
+    if status >= 0:
+        return f"the process ended with status {status}"
+    advice = ", perhaps out of memory" if -status == signal.SIGKILL else ""
+    return f"the process was ended by {signal.Signals(-status).name}{advice}"
