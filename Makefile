@@ -2,7 +2,7 @@
 #
 # TORCH_INDEX_URL  where torch comes from; https://download.pytorch.org/whl/cpu suits a machine without a GPU
 # PYTHON           the interpreter to build .venv with; found by itself when unset
-# SEED, ARGS       for `make cycle`, e.g. make cycle SEED=11 ARGS="--domain vision"; ARGS also for test and lock
+# SEED, ARGS       for `make cycle`, e.g. make cycle SEED=11 ARGS="--domain vision"; ARGS also for test, proofs and lock
 # PORT             for `make serve`
 
 SHELL := /bin/sh
@@ -19,7 +19,7 @@ TORCH := $(shell sed -n 's/^train = \["\(torch==[0-9.]*\)"\]$$/\1/p' pyproject.t
 DOCUMENTS = $(wildcard *.md docs/*.md)
 UV := uv==0.13.8
 
-.PHONY: help setup cycle test check format docs serve benchmarks lock clean
+.PHONY: help setup cycle test proofs check format docs serve benchmarks lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ cycle: setup ## one cycle, from mutation to decision (SEED, ARGS)
 
 test: setup $(VENV)/.dev ## the tests (ARGS)
 	$(BIN)/python -m pytest $(ARGS)
+
+proofs: setup $(VENV)/.dev ## the slow proofs (ARGS)
+	$(BIN)/python -m pytest -m proof tests/proofs $(ARGS)
 
 check: setup $(VENV)/.dev ## everything that a change must pass
 	$(BIN)/ruff check

@@ -1,0 +1,76 @@
+"""Whole campaigns, really trained: a weak baseline is improved on, and a search of placebos promotes nothing.
+
+At a twentieth of the compute and of the questions, so that a cycle takes seconds; the contract's statistics are
+untouched.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LABS = runpy.run_path(str(Path(__file__).parents[1] / "e2e" / "conftest.py"))
+CYCLES = 20
+WEAK = {
+    "language": "optimizer: {op: sgd, lr: 0.001}",
+    "vision": "optimizer: {op: sgd, lr: 0.001}",
+    "hybrid": "optimizer: {op: sgd, lr: 0.001}",
+}
+
+
+def weakened_lab(path: Path, domain: str) -> Any:
+    """A lab whose baseline of a domain hardly learns, under the contract's own statistics."""
+    lab = LABS["_build"](path)
+    lab.contract(alpha=0.05, pairs_max=16)
+    baseline = lab.path / "domains" / domain / "baseline.yaml"
+    text, count = re.subn(r"optimizer: \{[^}]*\}", WEAK[domain], baseline.read_text())
+    assert count == 1
+    baseline.write_text(text)
+    return lab
+
+
+def campaign(lab: Any, domain: str, cycles: int) -> list[dict[str, Any]]:
+    """Rows of so many cycles with seeds 1, 2, ..."""
+    rows = [lab.cycle(seed, "--domain", domain) for seed in range(1, cycles + 1)]
+    lab.verify()
+    return rows
+
+
+def told(rows: list[dict[str, Any]]) -> str:
+    """What a campaign came to, in numbers."""
+    looks = [row["look"] for row in rows if row.get("look")]
+    pairs = sum(look["pairs"] for look in looks)
+    values = " ".join(f"{look['e_value']:.3g}" for look in looks)
+    cpu_s = sum(row["cpu_s"] for row in rows)
+    return f"{len(looks)} attempts, {pairs} pairs, {cpu_s:.0f} CPU-s; e-values {values or 'none'}"
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("domain", sorted(WEAK))
+def test_a_campaign_from_a_weakened_baseline_promotes_a_real_gain(tmp_path, figure, domain):
+    lab = weakened_lab(tmp_path / "lab", domain)
+    lab.contract(placebo_rate=0, tone_drift=1, tone_drift_root=1)
+    rows = campaign(lab, domain, CYCLES)
+    accepted = [row for row in rows if row["outcome"] == "accepted"]
+    assert accepted, told(rows)
+    figure(f"campaign, {domain}", f"{len(accepted)} of {CYCLES} cycles promoted a child; {told(rows)}")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("domain", sorted(WEAK))
+def test_a_search_of_placebos_alone_promotes_nothing(tmp_path, figure, domain):
+    lab = weakened_lab(tmp_path / "lab", domain)
+    lab.contract(placebo_rate=1, screen_margin=0, tone_drift=1, tone_drift_root=1)
+    rows = campaign(lab, domain, CYCLES)
+    standing = json.loads(lab.aams("status", "--json"))["domains"]
+    placebos = next(one["placebos"] for one in standing if one["domain"] == domain)
+    assert lab.head(domain) == "G000"
+    assert placebos["promoted"] == 0, told(rows)
+    figure(
+        f"frozen search, {domain}", f"0 of {placebos['revealed']} placebos in {CYCLES} cycles accepted; {told(rows)}"
+    )
