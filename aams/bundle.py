@@ -7,19 +7,20 @@ manifest's. Holds no credential and nothing of the holdout.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import struct
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from aams.canonical import canonical_json, from_data, sha256, to_data
-from aams.errors import Problem, ResultError
-from aams.files import read_bounded, write_whole
+from aams.errors import Problem, ResultError, failure
+from aams.files import open_regular, write_whole
 from aams.records import Interface, Manifest, Spec
 from aams.strict import read_json
 from compiler.identity import full
@@ -29,7 +30,11 @@ from safety.manifest import check_manifest
 MANIFEST = "manifest.json"
 FOLDERS = ("data/", "models/", "specs/", "trainer/")
 MAX_BYTES = 512 * 1024 * 1024
+MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+MAX_DIRECTORY_BYTES = 1024 * 1024
 TRAINER = Path(__file__).parent.parent / "trainer"
+_END = struct.Struct("<4s4H2LH")
+"""A zip archive's last record: signature, four counts, the directory's length and place, the comment's length."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -81,18 +86,37 @@ def unpack(archive: Path, directory: Path) -> Manifest:
         ResultError: the archive is no zip, or its members are not exactly what its manifest names.
         AamsError: its manifest names something that could lie outside of the directory.
     """
-    content = read_bounded(archive, MAX_BYTES)
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as opened:
-            manifest, files = _members(opened, archive)
-    except (zipfile.BadZipFile, struct.error, RuntimeError, ValueError, EOFError) as error:
-        raise ResultError(Problem("is not a readable bundle", str(error), file=str(archive))) from None
-    for path, member in files.items():
-        write_whole(directory / path, member)
+    with open_regular(archive) as stream:
+        try:
+            _check_end(stream, archive)
+            with zipfile.ZipFile(stream) as opened:
+                manifest = _check_members(opened, archive)
+                for path, digest in manifest.inputs.files.items():
+                    content = opened.read(path)
+                    if sha256(content) != digest:
+                        raise zipfile.BadZipFile("it changed while it was read")
+                    write_whole(directory / path, content)
+        except (zipfile.BadZipFile, struct.error, OSError, RuntimeError, ValueError, EOFError) as error:
+            raise ResultError(Problem("is not a readable bundle", str(error), file=str(archive))) from None
+    write_whole(directory / MANIFEST, canonical_json(to_data(manifest)))
     return manifest
 
 
-def _members(opened: zipfile.ZipFile, archive: Path) -> tuple[Manifest, dict[str, bytes]]:
+def _check_end(stream: BinaryIO, archive: Path) -> None:
+    """Refuse what would make `zipfile` read much before it lists one member: a directory beyond all measure."""
+    size = stream.seek(0, 2)
+    if size > MAX_BYTES:
+        raise failure(f"is larger than {MAX_BYTES} bytes", f"{size} bytes", file=str(archive))
+    stream.seek(max(0, size - _END.size - 20))
+    tail = stream.read()
+    signature, *_, directory_bytes, start, _ = _END.unpack(tail[-_END.size :])
+    is_plain = signature == b"PK\5\6" and not tail.startswith(b"PK\6\7")
+    if not is_plain or start + directory_bytes + _END.size != size or directory_bytes > MAX_DIRECTORY_BYTES:
+        raise zipfile.BadZipFile("it does not end as a bundle does")
+
+
+def _check_members(opened: zipfile.ZipFile, archive: Path) -> Manifest:
+    """See that the members are exactly what the manifest names, without keeping more than a piece of one."""
     infos = {info.filename: info for info in opened.infolist()}
     if len(infos) != len(opened.infolist()) or MANIFEST not in infos:
         raise ResultError(Problem("names a member twice, or has no manifest", file=str(archive)))
@@ -100,7 +124,9 @@ def _members(opened: zipfile.ZipFile, archive: Path) -> tuple[Manifest, dict[str
         raise ResultError(Problem(f"would unpack to more than {MAX_BYTES} bytes", file=str(archive)))
     if any(info.compress_type != zipfile.ZIP_STORED for info in infos.values()):
         raise zipfile.BadZipFile("a compressed member")
-    data = read_json(_member(opened, infos[MANIFEST]), f"{archive}:{MANIFEST}")
+    if infos[MANIFEST].file_size > MAX_MANIFEST_BYTES:
+        raise ResultError(Problem(f"is larger than {MAX_MANIFEST_BYTES} bytes", file=f"{archive}:{MANIFEST}"))
+    data = read_json(opened.read(MANIFEST), f"{archive}:{MANIFEST}", MAX_MANIFEST_BYTES)
     manifest = from_data(Manifest, data, f"{archive}:{MANIFEST}")
     check_manifest(manifest, f"{archive}:{MANIFEST}")
     for path in manifest.inputs.files:
@@ -109,14 +135,8 @@ def _members(opened: zipfile.ZipFile, archive: Path) -> tuple[Manifest, dict[str
     if set(infos) - {MANIFEST} != set(manifest.inputs.files):
         odd = sorted(set(infos) - {MANIFEST} ^ set(manifest.inputs.files))
         raise ResultError(Problem("members differ from the manifest", ", ".join(odd[:3]), file=str(archive)))
-    files = {MANIFEST: canonical_json(data)}
-    for path, digest in manifest.inputs.files.items():
-        files[path] = _member(opened, infos[path])
-        if sha256(files[path]) != digest:
-            raise ResultError(Problem("differs from its digest in the manifest", file=f"{archive}:{path}"))
-    return manifest, files
-
-
-def _member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    with opened.open(info) as stream:
-        return stream.read(info.file_size + 1)
+    for path, wanted in manifest.inputs.files.items():
+        with opened.open(path) as member:
+            if hashlib.file_digest(member, "sha256").hexdigest() != wanted:  # type: ignore[arg-type]
+                raise ResultError(Problem("differs from its digest in the manifest", file=f"{archive}:{path}"))
+    return manifest

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aams.canonical import SHA256, canonical_json, from_data, sha256, to_data
-from aams.errors import LedgerError, Problem
+from aams.errors import AamsError, LedgerError, Problem
 from aams.files import is_leftover, read_bounded, write_new
 from aams.records import Entry
 from aams.strict import SLUG, read_json
@@ -82,12 +82,16 @@ def append(root: Path, entry: Entry) -> Recorded:
     place = entry_name(entry)
     _check_form(entry, place)
     path = root / place
+    taken = Problem("is recorded already", advice="entries are never changed; read the ledger again", file=place)
     if any(path.parent.glob(f"{entry.number:02d}-*")):
-        raise LedgerError(
-            Problem("is recorded already", advice="entries are never changed; read the ledger again", file=place)
-        )
+        raise LedgerError(taken)
     content = entry_bytes(entry)
-    write_new(path, content)
+    try:
+        write_new(path, content)
+    except AamsError as error:
+        if isinstance(error.__cause__, FileExistsError):
+            raise LedgerError(taken) from None
+        raise
     return Recorded(entry, sha256(content))
 
 

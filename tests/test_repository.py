@@ -106,6 +106,28 @@ def test_nothing_is_ever_unpickled() -> None:
     assert not found
 
 
+RUNS_CODE = {"trainer/models.py": ["exec"]}
+"""The one door through which generated code runs: confined, in the trainer."""
+
+
+def test_nothing_from_outside_is_run_or_extracted_by_name() -> None:
+    found: dict[str, list[str]] = {}
+    for name in code_files():
+        if name.startswith("tests/"):
+            continue
+        for node in ast.walk(ast.parse((ROOT / name).read_bytes(), filename=name)):
+            if not isinstance(node, ast.Call):
+                continue
+            call = ast.unparse(node.func)
+            if call in ("eval", "exec", "__import__", "builtins.eval", "builtins.exec", "runpy.run_path"):
+                found.setdefault(name, []).append(call)
+            if call.endswith((".extract", ".extractall", ".unpack_archive")) or call in ("os.system", "os.popen"):
+                found.setdefault(name, []).append(call)
+            if any(keyword.arg == "shell" for keyword in node.keywords):
+                found.setdefault(name, []).append(f"{call} with a shell")
+    assert found == RUNS_CODE
+
+
 def test_importing_the_control_loop_imports_nothing_heavy() -> None:
     modules = [name for room in ROOMS if room != "trainer" for name in modules_of(room)]
     program = (

@@ -293,6 +293,20 @@ def test_a_bomb_that_lies_about_its_size_is_read_no_further(tmp_path: Path) -> N
     refused(with_size(archive, "data/bomb", 1000), tmp_path, "bomb.zip")
 
 
+@pytest.mark.parametrize("after", [b"x", struct.pack("<H", 1)])
+def test_an_archive_ends_with_its_directory_and_begins_with_its_first_member(tmp_path: Path, after: bytes) -> None:
+    whole = archived(tmp_path / "whole.zip", as_members(FILES)).read_bytes()
+    (tmp_path / "whole.zip").unlink()
+    for name, content in (("after.zip", whole + after), ("before.zip", after + whole)):
+        (tmp_path / name).write_bytes(content)
+        refused(tmp_path / name, tmp_path, "does not end as a bundle does")
+
+
+def test_a_manifest_beyond_all_measure_is_not_parsed(tmp_path: Path) -> None:
+    members = [(bundle.MANIFEST, b" " * (bundle.MAX_MANIFEST_BYTES + 1)), *FILES.items()]
+    refused(archived(tmp_path / "stranger.zip", members), tmp_path, "manifest.json: is larger than 4194304 bytes")
+
+
 METHODS = {"stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED, "bz2": zipfile.ZIP_BZIP2}
 
 

@@ -107,3 +107,10 @@ def test_a_second_command_is_told_who_holds_the_lock(tmp_path: Path) -> None:
         pytest.fail("the lock was given twice")
     with exclusive(lock, "cycle"):
         pass
+
+
+def test_a_lock_that_can_not_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for lock in (tmp_path, tmp_path / "file" / "lock"):
+        with pytest.raises(AamsError, match="can't be locked"), exclusive(lock, "cycle"):
+            pytest.fail("there was nothing to hold")

@@ -199,6 +199,38 @@ def test_a_string_that_never_ends_takes_no_quadratic_time() -> None:
     assert time.process_time() - started < 2
 
 
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"[" * 4_000_000, "nested deeper than 32 levels"),
+        (b"{" + b",".join(b'"%d":1' % number for number in range(300_000)) + b',"299999":1}', "twice: '299999'"),
+    ],
+    ids=["brackets", "keys"],
+)
+def test_much_of_anything_takes_no_quadratic_time(content: bytes, complaint: str) -> None:
+    started = time.process_time()
+    with pytest.raises(AamsError, match=complaint):
+        read_json(content, "results.json")
+    assert time.process_time() - started < 2
+
+
+def nested(depth: int, leaf: str = '"]]["') -> bytes:
+    return ('[{"[": ' * (depth // 2) + "[" * (depth % 2) + leaf + "]" * (depth % 2) + "}, 1]" * (depth // 2)).encode()
+
+
+@pytest.mark.parametrize("depth", [1, 7, 8, 9, 16, 17, 500])
+def test_json_is_as_deep_as_its_brackets_outside_of_strings(depth: int) -> None:
+    assert read_json(nested(depth), "x", max_depth=depth)
+    with pytest.raises(AamsError, match="nested deeper"):
+        read_json(nested(depth), "x", max_depth=depth - 1)
+
+
+@pytest.mark.parametrize("content", [b"]", b"][", b"[" * 9, b"[]" * 9, b"[" * 9 + b"}" * 9, b"{]" * 40 + b"[" * 40])
+def test_brackets_that_do_not_match_are_refused(content: bytes) -> None:
+    with pytest.raises(AamsError, match=r"not JSON|nested deeper"):
+        read_json(content, "x", max_depth=8)
+
+
 def test_json_beyond_the_cap_is_not_parsed() -> None:
     with pytest.raises(AamsError, match="larger than 10 bytes; got 11 bytes"):
         read_json(b'"123456789"', "results.json", max_bytes=10)
