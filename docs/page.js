@@ -87,14 +87,13 @@ function show(metrics) {
   at("champions").replaceChildren(...(cards.length ? cards : [element("p", "None yet: run `make cycle`.", "other")]));
   table(at("attempts"), [
     ["generation", (row) => row.domain + "/" + row.generation],
-    ["time (UTC)", (row) => day(row.time), "time"],
+    ["decision", (row) => outcome(row.outcome)],
     ["change", changes, "words"],
     ["generalize", (row) => percent(row.scores && row.scores.generalize), "number"],
-    ["control", (row) => percent(row.control_scores && row.control_scores.generalize), "number"],
     ["gain (95 % interval)", gain, "number"],
     ["e-value of what it needs", evidence, "number"],
-    ["decision", (row) => outcome(row.outcome)],
     ["why", (row) => row.reason, "words"],
+    ["time (UTC)", (row) => day(row.time), "time"],
   ], metrics.attempts);
   table(at("cycles"), [
     ["time (UTC)", (row) => day(row.time), "time"],

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from aams.records import Pair
 
-WIDTH, HEIGHT, MARGIN = 480, 200, 40
+WIDTH, HEIGHT, MARGIN = 480, 200, 48
 
 
 def picture(pairs: Sequence[Pair], wanted: float) -> str:
