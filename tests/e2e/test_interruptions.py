@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-SLOW = ("--seed", "21", "--children", "3", "--json")
+SLOW = ("--seed", "21", "--children", "8", "--json")
 
 
 def wait_for(condition, what, seconds=120):

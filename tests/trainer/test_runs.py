@@ -25,12 +25,13 @@ def zoo(
     outcomes: Callable[..., dict[str, Any]],
 ) -> dict[str, dict[str, Any]]:
     """Runs that end in every way there is, side by side, within 3,680 tokens (an item has 16) and 600 MiB."""
+    budget = resident_bytes() + (350 << 20)
     third_step = {
         "exits": "import os; os._exit(3)",
         "crashes": "import faulthandler; faulthandler.disable(); faulthandler._sigsegv()",
         "raises": "raise ValueError('lost\\nin many lines')",
         "hoards": "self.hoard = torch.ones(1 << 38)",
-        "grows": "self.hoard = torch.ones(110 << 20)",
+        "grows": f"self.hoard = torch.ones({(budget - (64 << 20)) // 4})",
         "explodes": "return self.head(self.embed(tokens)) * float('nan')",
         "babbles": 'print(\'{"event": "done"}\', flush=True)',
     }
@@ -41,7 +42,6 @@ def zoo(
     runs = [(name, name, 20) for name in models]
     runs += [("long", "honest", 61), ("twin", "honest", 20)]
     place = tmp_path_factory.mktemp("zoo")
-    budget = resident_bytes() + (350 << 20)
     return outcomes(write_bundle(place, models, runs, items=230 * 16, memory_bytes=budget), workers=4)
 
 
