@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
 from aams.errors import LedgerError, Problem
-from aams.records import Entry, Outcome, Stage, Standing
+from aams.records import Entry, Look, Outcome, Stage, Standing
 from safety.events import (
     Approved,
     Attempted,
@@ -77,9 +78,10 @@ class Cycle:
         since: when it came into its phase, UTC.
         stage, batch: of the last bundle that was frozen.
         reserved_flops: of a bundle that is out; 0 when its results are in.
+        children: ids of the specs that were proposed.
         best: the spec that passed the screen, "" when none did.
         generation, sealed: of its attempt.
-        standing: of the last look.
+        standing, look: of the last look.
         verdict: the arbiter's; "" before it.
         spec: what the verdict was about.
         placebo: None until it is revealed.
@@ -97,10 +99,12 @@ class Cycle:
     stage: Stage | Literal[""] = ""
     batch: int = 0
     reserved_flops: int = 0
+    children: frozenset[str] = frozenset()
     best: str = ""
     generation: str = ""
     sealed: str = ""
     standing: Standing | Literal[""] = ""
+    look: Look | None = None
     verdict: Outcome | Literal[""] = ""
     spec: str = ""
     placebo: bool | None = None
@@ -115,7 +119,9 @@ def advance(cycle: Cycle | None, entry: Entry, facts: Facts) -> Cycle:
         - a cycle is opened once, stays in its domain, and nothing follows its end;
         - a root attempts before it trains; a child attempts only after it passed the screen;
         - only a re-challenge trains without children, and it never comes to a verdict;
+        - a screen ranks the children that were proposed, and passes the one that its scores pass;
         - bundles come back as they left: same stage, same batch, and another batch only while a look asks for more;
+        - a verdict is by the last look, or by none where the child could not be scored;
         - a verdict that accepts has scores, weights, no failed criterion and, for a child, a look that is proven;
         - what is revealed is what was sealed, and a child that is no placebo is the one that passed the screen;
         - COMMIT needs a verdict that accepts, nothing but a real child, and two different keys: never without VERIFY;
@@ -172,6 +178,10 @@ def _rule_broken(cycle: Cycle, facts: Facts) -> tuple[str, str] | None:
             return "used other compute than was reserved", f"{facts.used_flops} of {cycle.reserved_flops} FLOPs"
         case Screened() if cycle.stage != "trial":
             return "screens what was not a trial", cycle.stage
+        case Screened() if {score.spec for score in facts.scores} != cycle.children:
+            return "screens other children than were proposed", f"{len(facts.scores)} of {len(cycle.children)}"
+        case Screened() if (facts.best, facts.passed) != _ranked(facts):
+            return "passes another child than its scores do", facts.best[:12] or "none"
         case Looked() if cycle.stage == "trial" or facts.batch != cycle.batch or not facts.pairs:
             return "looks at another batch than came back", f"{cycle.stage} {facts.batch}"
         case Looked() if (facts.look is None) != (cycle.stage == "root"):
@@ -182,6 +192,8 @@ def _rule_broken(cycle: Cycle, facts: Facts) -> tuple[str, str] | None:
             return f"is about another generation than {_subject(cycle) or 'none'}", facts.generation
         case Verdict() if not cycle.generation:
             return "is a verdict without an attempt", facts.generation
+        case Verdict() if facts.look not in (None, cycle.look):
+            return "is by another look than was taken", facts.generation
         case Verdict() if facts.outcome == "accepted":
             return _unfounded(cycle, facts)
         case Revealed():
@@ -221,9 +233,18 @@ def _unfounded(cycle: Cycle, facts: Verdict) -> tuple[str, str] | None:
         return "accepts a child that failed a criterion", ", ".join(failed) or "no criteria"
     if cycle.event != "looked" or cycle.standing != "proven":
         return "accepts a child whose gain is not proven", cycle.standing or "no look"
-    if (facts.look.standing if facts.look else "") != ("" if cycle.stage == "root" else "proven"):
-        return "accepts a child by another look than was taken", facts.look.standing if facts.look else "no look"
+    if facts.look != cycle.look:
+        return "accepts a child without the look that was taken", facts.generation
     return None
+
+
+def _ranked(facts: Screened) -> tuple[str, bool]:
+    """The best child by its scores, and whether it beats the control by the margin, in exact decimals."""
+    scored = {score.spec: Decimal(repr(score.accuracy)) for score in facts.scores if score.accuracy is not None}
+    if not scored:
+        return "", False
+    best = min(scored, key=lambda spec: (-scored[spec], spec))
+    return best, scored[best] - Decimal(repr(facts.control)) >= Decimal(repr(facts.margin))
 
 
 def _unsealed(cycle: Cycle, facts: Revealed) -> tuple[str, str] | None:
@@ -284,12 +305,14 @@ def _remember(cycle: Cycle, facts: Facts) -> Cycle:
             return replace(cycle, stage=facts.stage, batch=facts.batch, reserved_flops=reserved, proposer=proposer)
         case Trained():
             return replace(cycle, reserved_flops=0)
+        case Proposed():
+            return replace(cycle, children=frozenset(child.spec for child in facts.children))
         case Screened():
             return replace(cycle, best=facts.best if facts.passed else "")
         case Attempted():
             return replace(cycle, generation=facts.generation, sealed=facts.sealed)
         case Looked():
-            return replace(cycle, standing=facts.standing)
+            return replace(cycle, standing=facts.standing, look=facts.look)
         case Verdict():
             return replace(cycle, verdict=facts.outcome, spec=facts.spec)
         case Revealed():

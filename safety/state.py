@@ -58,6 +58,7 @@ class Generation:
     """One attempt. `parent` is the champion's generation when it was attempted, "" for a root.
 
     Attributes:
+        hypothesis: which attempt of its line it is, from 1; 0 for a root.
         spec: id of what was attempted; "" before the verdict.
         verdict: the arbiter's; "" without one.
         archive: digest of its hashes.csv; "" without a verdict.
@@ -71,6 +72,7 @@ class Generation:
     cycle: str
     parent: str
     status: Status
+    hypothesis: int = 0
     spec: str = ""
     verdict: Outcome | Literal[""] = ""
     archive: str = ""
@@ -90,9 +92,10 @@ class Lineage:
         tried: ids of the specs it has trained to the end or to a failure; one that a budget stopped is not among them.
         generations: every attempt of the domain, oldest first.
         next_generation: the number the next attempt takes.
-        attempts, discoveries: hypotheses of the present line so far, and those the arbiter accepted, placebos included.
+        attempts, discoveries: hypotheses on the present corpus, and those the arbiter accepted, placebos included.
+        spent: attempts and discoveries on each corpus that was left: a line that comes back to one goes on counting.
         placebos, false_promotions: placebos that were revealed in the domain, and those the arbiter had accepted.
-        trials: runs whose results were verified since the last promotion.
+        trials: children of the champion that finished their trial since it was promoted.
         predictions: predicted and estimated gain of each child judged since the last promotion.
         retested: when the champion was last trained against its predecessor again, UTC; "" when it never was.
         retest: what came of it: its gain is the champion's over its predecessor.
@@ -108,6 +111,7 @@ class Lineage:
     next_generation: str = "G000"
     attempts: int = 0
     discoveries: int = 0
+    spent: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     placebos: int = 0
     false_promotions: int = 0
     trials: int = 0
@@ -166,12 +170,14 @@ def add(state: State, recorded: Recorded) -> State:
         case Trained():
             reserved_at = before.since if before else entry.time
             months = _spoken_for(months, reserved_at, facts.used_flops - (before.reserved_flops if before else 0))
-            lineage = _train(lineage, facts)
+            lineage = _train(lineage, cycle, facts)
         case Attempted():
             lineage = _attempt(lineage, cycle, entry, facts)
         case Looked() if cycle.stage == "rechallenge" and facts.standing != "more":
             _agree(entry, "generation", facts.generation, _head(lineage))
             lineage = replace(lineage, retested=entry.time, retest=facts.look)
+        case Looked() if cycle.stage == "attempt":
+            _look(lineage, entry, facts)
         case Verdict():
             lineage = _decide(lineage, cycle, facts, promised.get(cycle.id, {}))
         case Revealed() if facts.placebo:
@@ -194,9 +200,10 @@ def _spoken_for(months: Mapping[str, int], time: str, flops: int) -> Mapping[str
     return {**months, month: months.get(month, 0) + flops}
 
 
-def _train(lineage: Lineage, facts: Trained) -> Lineage:
+def _train(lineage: Lineage, cycle: Cycle, facts: Trained) -> Lineage:
     trained = frozenset(run.spec for run in facts.runs if run.spec and run.status != "stopped")
-    verified = sum(run.arm == "child" for run in facts.runs) if facts.stage == "trial" else 0
+    counts = facts.stage == "trial" and cycle.opened.parent == _head(lineage)
+    verified = sum(run.arm == "child" and run.status == "finished" for run in facts.runs) if counts else 0
     return replace(lineage, tried=lineage.tried | trained, trials=lineage.trials + verified)
 
 
@@ -204,14 +211,22 @@ def _attempt(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Attempted) -> 
     _agree(entry, "generation", facts.generation, lineage.next_generation)
     _agree(entry, "parent", cycle.opened.parent, _head(lineage) if cycle.opened.parent else "")
     directory = f"{facts.generation}-{entry.time[:10].replace('-', '')}-{entry.time[11:19].replace(':', '')}"
-    attempt = Generation(facts.generation, directory, entry.cycle, cycle.opened.parent, "open")
+    attempts = lineage.attempts + bool(cycle.opened.parent)
+    hypothesis = attempts if cycle.opened.parent else 0
+    attempt = Generation(facts.generation, directory, entry.cycle, cycle.opened.parent, "open", hypothesis)
     generations = (*lineage.generations, attempt)
-    return replace(
-        lineage,
-        generations=generations,
-        next_generation=f"G{len(generations):03d}",
-        attempts=lineage.attempts + bool(cycle.opened.parent),
-    )
+    return replace(lineage, generations=generations, next_generation=f"G{len(generations):03d}", attempts=attempts)
+
+
+def _look(lineage: Lineage, entry: Entry, facts: Looked) -> None:
+    """Hold a look against the counters that its level comes from; fewer discoveries only make the level stricter."""
+    attempt = _find(lineage, entry, facts.generation, "open")
+    if facts.look is None:
+        return
+    _agree(entry, "attempt", str(facts.look.attempt), str(attempt.hypothesis))
+    if _of_present_line(lineage, attempt) and facts.look.discoveries > lineage.discoveries:
+        got = f"{facts.look.discoveries}, where there are {lineage.discoveries}"
+        raise contradiction(entry, "counts more discoveries than its line has", got)
 
 
 def _decide(lineage: Lineage, cycle: Cycle, facts: Verdict, promised: Mapping[str, float]) -> Lineage:
@@ -274,14 +289,17 @@ def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, digest: str, facts: A
     lineage = replace(lineage, champion=champion, trials=0, predictions=(), retested="", retest=None)
     if attempt.parent or cycle.recalled:
         return replace(lineage, best_recall=max(lineage.best_recall, champion.fitness.recall))
+    spent = {**lineage.spent, lineage.corpus: (lineage.attempts, lineage.discoveries)}
+    attempts, discoveries = spent.get(cycle.opened.corpus, (0, 0))
     return replace(
         lineage,
         corpus=cycle.opened.corpus,
         root=champion,
         best_recall=champion.fitness.recall,
         tried=frozenset({attempt.spec}),
-        attempts=0,
-        discoveries=0,
+        attempts=attempts,
+        discoveries=discoveries,
+        spent=spent,
     )
 
 

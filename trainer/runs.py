@@ -7,6 +7,7 @@ never executes generated code.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -14,13 +15,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, get_args
 
 from trainer import results
 from trainer.children import Child, death, send
 from trainer.laws import LOGGED, MAX_LISTED, MAX_TEXT
 from trainer.results import Bundle
-from trainer.train import Outcome, Status, perform
+from trainer.train import CURVE_POINTS, TIMING, Outcome, Status, perform
 
 _GRACE = 1.5
 _GRACE_S = 2.0
@@ -81,6 +82,7 @@ class _Run(Child):
         self.outcome: dict[str, Any] | None = None
         self.weights = b""
         self.violations: list[str] = []
+        self.most_bytes = bundle.inputs["budget"]["disk_bytes"]
         self.deadline = time.monotonic() + _GRACE * bundle.inputs["budget"]["wall_s"] + _GRACE_S
         super().__init__(lambda pipe: _train(bundle, run, pipe))
 
@@ -92,7 +94,7 @@ class _Run(Child):
             if event == "violation":
                 self.note(message["law"])
             elif event == "outcome":
-                self.end(Outcome(**message["outcome"]), self.pipe.recv_bytes())
+                self.end(_believed(message["outcome"], self.run["steps"]), self.pipe.recv_bytes(self.most_bytes))
         except (EOFError, OSError, ValueError, KeyError, TypeError):
             self.process.join(timeout=_GRACE_S)
             reason = death(self.process.exitcode)
@@ -124,6 +126,34 @@ class _Run(Child):
     def fail(self, status: Status, reason: str) -> None:
         """Say for it how it ended."""
         self.outcome = asdict(Outcome(status, reason, law_violations=self.violations))
+
+
+def _believed(told: Mapping[str, Any], steps: int) -> Outcome:
+    """What a run says it came to: its own affair, as long as it is what a run can say.
+
+    Raises:
+        TypeError, ValueError: it is not, and would spoil the results of all the others.
+    """
+    outcome = Outcome(**told)
+    curve = [(int(step), float(loss)) for step, loss in outcome.curve]
+    scores = [outcome.validation["accuracy"], outcome.validation["bits"]]
+    numbers = [outcome.loss_first, outcome.loss_last, *scores, *(loss for _, loss in curve)]
+    counts = [outcome.steps, outcome.items, outcome.parameters, *(outcome.timing[name] for name in TIMING)]
+    possible = (
+        outcome.status in get_args(Status)
+        and bool(outcome.reason) == (outcome.status != "finished")
+        and outcome.steps <= steps
+        and len(outcome.validation) == len(scores)
+        and len(outcome.timing) == len(TIMING)
+        and len(curve) <= CURVE_POINTS
+        and all(math.isfinite(number) for number in (*numbers, *counts))
+        and min(counts) >= 0
+        and len(outcome.reason) <= MAX_TEXT
+        and not _NOT_PLAIN.search(outcome.reason)
+    )
+    if not possible:
+        raise ValueError
+    return outcome
 
 
 def _train(bundle: Bundle, run: Mapping[str, Any], pipe: Connection) -> None:

@@ -215,12 +215,11 @@ def _look(desk: Desk, returned: Returned, looked: list[Looked]) -> Looked:
     pairs = pair_up(child, control, contract.promotion.holdout_step)
     first, look = not looked, None
     if control:
-        lineage = desk.lab.lineage(inputs.domain)
         so_far = tuple(pair for one in looked for pair in one.pairs)
         look = (
             arbiter.look_back(contract, so_far + pairs)
             if inputs.stage == "rechallenge"
-            else arbiter.look_at(contract, so_far + pairs, lineage.attempts, lineage.discoveries)
+            else arbiter.look_at(contract, so_far + pairs, *_hypothesis(desk))
         )
     return Looked(
         generation=inputs.generation or inputs.parent,
@@ -231,6 +230,14 @@ def _look(desk: Desk, returned: Returned, looked: list[Looked]) -> Looked:
         look=look,
         standing=look.standing if look else "proven",
     )
+
+
+def _hypothesis(desk: Desk) -> tuple[int, int]:
+    """Which hypothesis of its line the attempt is, and how many were accepted before."""
+    inputs = desk.dispatch.manifest.inputs
+    lineage = desk.lab.lineage(inputs.domain)
+    attempt = next(one for one in lineage.generations if one.name == inputs.generation)
+    return attempt.hypothesis, lineage.discoveries
 
 
 def _holdout_scores(desk: Desk, returned: Returned) -> list[RunScore]:

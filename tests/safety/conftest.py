@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -96,7 +95,12 @@ class Say:
         return Trained(stage, batch, sha(f"results {stage}"), runs, weights, "none", sha("machine"), used, 1.5, 2.5)
 
     def screened(self, spec: str, passed: bool = True) -> Screened:
-        return Screened(0.5, (TrialScore(sha(spec), 0.52),), 0.005, sha(spec), passed)
+        return self.ranked({spec: 0.52 if passed else 0.5}, passed)
+
+    def ranked(self, scores: dict[str, float], passed: bool = True) -> Screened:
+        """A screen of several, the best first."""
+        listed = tuple(TrialScore(sha(spec), accuracy) for spec, accuracy in scores.items())
+        return Screened(0.5, listed, 0.005, listed[0].spec, passed)
 
     def attempted(self, generation: str, cycle: str, spec: str, placebo: bool = False) -> Attempted:
         """A child's; a root's is `Attempted(generation, "")`."""
@@ -105,13 +109,19 @@ class Say:
     def look(self, standing: Standing = "proven", gain: float = 0.02, attempt: int = 1, discoveries: int = 0) -> Look:
         return Look(attempt, discoveries, 0.0125, 100.0, 4, standing, gain, 0.001, 0.04)
 
-    def looked(self, generation: str, batch: int = 0, standing: Standing = "proven", root: bool = False) -> Looked:
+    def looked(
+        self, generation: str, batch: int = 0, standing: Standing = "proven", root: bool = False, attempt: int = 1
+    ) -> Looked:
         child = Scores(0.8, 0.6, 2.5)
         pairs = (Pair(4 * batch, child, None if root else Scores(0.8, 0.58, 2.6)),)
         voices = () if batch else (0.25, 0.75)
-        return Looked(generation, batch, pairs, voices, voices, None if root else self.look(standing), standing)
+        look = None if root else self.look(standing, attempt=attempt)
+        return Looked(generation, batch, pairs, voices, voices, look, standing)
 
-    def verdict(self, generation: str, spec: str, outcome: Outcome, recall: float = 0.8, root: bool = False) -> Verdict:
+    def verdict(
+        self, generation: str, spec: str, outcome: Outcome, recall: float = 0.8, root: bool = False, look: Any = None
+    ) -> Verdict:
+        """By a look that is proven, if it accepts and none is given."""
         passed = outcome == "accepted"
         return Verdict(
             generation=generation,
@@ -121,7 +131,7 @@ class Say:
             reasons=("Recall is what it is",),
             child=Fitness(recall, 0.6, 0.01, 2.5, 0),
             control=None if root else Fitness(0.8, 0.58, 0.0, 2.6, 0),
-            look=None if root else self.look("proven" if passed else "undecided"),
+            look=look or (self.look() if passed and not root else None),
             voice=(0.25, 0.75),
             weights=sha(f"weights of {spec}"),
             archive=sha(f"archive of {generation}"),
@@ -213,8 +223,15 @@ class Story:
         return generation
 
     def verdict(self, generation: str, spec: str, outcome: Outcome, recall: float = 0.8, root: bool = False) -> Verdict:
+        """By the last look of its cycle."""
         archive, weights = self.archive(generation, spec)
-        return replace(self.say.verdict(generation, spec, outcome, recall, root), archive=archive, weights=weights)
+        look = next(cycle.look for cycle in self.state.open_cycles.values() if cycle.generation == generation)
+        said = self.say.verdict(generation, spec, outcome, recall, root, look)
+        return replace(said, archive=archive, weights=weights)
+
+    def look(self, cycle: str, generation: str, standing: Standing = "proven", batch: int = 0, **named: Any) -> None:
+        """Record a look at the newest attempt."""
+        self.record(cycle, self.say.looked(generation, batch, standing, attempt=self.lineage.attempts, **named))
 
     def judge(
         self, cycle: str, spec: str, outcome: Outcome, recall: float = 0.8, placebo: bool = False, root: bool = False
@@ -223,7 +240,7 @@ class Story:
         generation = self.start(cycle, spec, placebo, root)
         self.train(cycle, "root" if root else "attempt", spec if root else "")
         standing: Standing = "proven" if outcome == "accepted" else "undecided"
-        self.record(cycle, self.say.looked(generation, standing=standing, root=root))
+        self.look(cycle, generation, standing, root=root)
         self.record(cycle, self.verdict(generation, spec, outcome, recall, root))
         return generation
 
@@ -361,12 +378,6 @@ def line(story: Story) -> Story:
     story.attempt("first", "wider", "rejected", recall=0.7)
     story.attempt("second", "better", "accepted", recall=0.85)
     return story
-
-
-@pytest.fixture
-def new_lab(tmp_path: Path) -> Callable[[str], Lab]:
-    """Gives labs of any domain in one repository."""
-    return lambda domain: Lab(tmp_path / "lab", domain)
 
 
 @pytest.fixture(scope="session")

@@ -237,7 +237,7 @@ def test_a_promotion_starts_the_rest_and_spends_the_karma(line: Any) -> None:
     state = line.state
     assert cooldown_left(state.lineages["language"], CONTRACT, SCHEDULE, promoted) == 86_400
     line.trials("third", "more", "other")
-    line.record("third", line.say.screened("more", passed=False), line.say.closed("screened-out"))
+    line.record("third", line.say.ranked({"more": 0.5, "other": 0.5}, passed=False), line.say.closed("screened-out"))
     assert karma(line.lineage, CONTRACT) == 2
     line.attempt("fourth", "fourth", "rejected")
     assert karma(line.lineage, CONTRACT) == 8, "three trials, and a gain of 0.02 that was predicted as 0.01"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,8 +60,8 @@ def test_a_cycle_is_open_until_it_is_closed(lab: Any) -> None:
     assert lab.state.lineages["language"].champion.generation == "G002"
 
 
-def test_domains_do_not_touch_each_other(lab: Any, new_lab: Callable[[str], Any]) -> None:
-    vision = new_lab("vision")
+def test_domains_do_not_touch_each_other(lab: Any) -> None:
+    vision = type(lab)(lab.root, "vision")
     vision.minute = 30
     vision.open("vision-root", "")
     vision.record("vision-root", Attempted("G000", ""))
@@ -119,14 +118,15 @@ def test_a_generation_number_is_given_once_and_in_order(lab: Any, generation: st
         ({"child": None}, "accepts a child without scores or weights"),
         ({"weights": ""}, "accepts a child without scores or weights"),
         ({"criteria": ()}, "accepts a child that failed a criterion; got no criteria"),
-        ({"look": None}, "accepts a child by another look than was taken; got no look"),
+        ({"look": None}, "accepts a child without the look that was taken"),
     ],
 )
 def test_a_verdict_that_contradicts_the_ledger_is_refused(lab: Any, change: dict[str, Any], complaint: str) -> None:
     lab.screen("fourth", "more", passed=True)
     lab.start("fourth", "more")
     lab.train("fourth", "attempt", "")
-    lab.record("fourth", lab.say.looked("G003"), replace(lab.verdict("G003", "more", "accepted", 0.9), **change))
+    lab.look("fourth", "G003")
+    lab.record("fourth", replace(lab.verdict("G003", "more", "accepted", 0.9), **change))
     with pytest.raises(LedgerError, match=complaint):
         _ = lab.state
 
@@ -135,7 +135,8 @@ def test_a_verdict_about_another_spec_is_found_out_when_it_is_revealed(line: Any
     line.screen("third", "more", passed=True)
     line.start("third", "more")
     line.train("third", "attempt", "")
-    line.record("third", line.say.looked("G003"), line.verdict("G003", "other", "accepted"))
+    line.look("third", "G003")
+    line.record("third", line.verdict("G003", "other", "accepted"))
     line.record("third", line.say.revealed("G003", "third", "more"))
     with pytest.raises(LedgerError, match="reveals another child than the verdict is about"):
         _ = line.state

@@ -36,7 +36,7 @@ def test_every_batch_is_reserved_and_reconciled_for_itself(line: Any) -> None:
     line.start("third", "more")
     for batch in range(3):
         line.train("third", "attempt", "", batch=batch)
-        line.record("third", line.say.looked("G003", batch, "more" if batch < 2 else "proven"))
+        line.look("third", "G003", "more" if batch < 2 else "proven", batch)
     assert flops(line) == {"2026-11": before + 800 + 3 * 800}
 
 
@@ -116,7 +116,8 @@ def test_an_attempt_and_a_discovery_count_when_they_happen(line: Any) -> None:
     line.start("third", "more")
     assert (line.lineage.attempts, line.lineage.discoveries) == (3, 1)
     line.train("third", "attempt", "")
-    line.record("third", line.say.looked("G003"), line.say.verdict("G003", "more", "accepted"))
+    line.look("third", "G003")
+    line.record("third", line.verdict("G003", "more", "accepted"))
     assert (line.lineage.attempts, line.lineage.discoveries) == (3, 2)
     line.record("third", line.say.revealed("G003", "third", "more"), line.say.closed("declined"))
     assert (line.lineage.attempts, line.lineage.discoveries) == (3, 2), "declining gives no error budget back"
@@ -145,7 +146,8 @@ def test_an_accepted_generation_that_nobody_approves_is_declined(line: Any, outc
 def test_trials_and_predictions_count_from_the_last_promotion(line: Any) -> None:
     assert (line.lineage.trials, line.lineage.predictions) == (0, ())
     line.trials("third", "more", "other", "third")
-    line.record("third", line.say.screened("more", passed=False), line.say.closed("screened-out"))
+    ranked = line.say.ranked({"more": 0.5, "other": 0.49, "third": 0.48}, passed=False)
+    line.record("third", ranked, line.say.closed("screened-out"))
     assert (line.lineage.trials, line.lineage.predictions) == (3, ())
     line.screen("fourth", "fourth", passed=True, predicted=0.03)
     line.decide("fourth", "fourth", "rejected")
@@ -165,6 +167,42 @@ def test_controls_and_attempts_are_no_trials(line: Any) -> None:
     line.start("third", "more")
     line.train("third", "attempt", "")
     assert line.lineage.trials == 1
+
+
+def test_a_trial_that_did_not_finish_earns_nothing(line: Any) -> None:
+    line.open("third", "G002")
+    line.record("third", line.say.proposed("more"), line.say.frozen("trial"))
+    line.record("third", line.say.trained("trial", 0, "more", status="failed"))
+    assert line.lineage.trials == 0
+    assert line.say.sha("more") in line.lineage.tried
+
+
+def test_trials_of_an_earlier_champions_children_earn_nothing(line: Any) -> None:
+    line.open("late", "G002")
+    line.record("late", line.say.proposed("more"), line.say.frozen("trial"))
+    line.attempt("third", "other", "accepted")
+    line.record("late", line.say.trained("trial", 0, "more"))
+    assert line.lineage.trials == 0
+
+
+@pytest.mark.parametrize("changed", [{"attempt": 2}, {"attempt": 4}, {"discoveries": 2}])
+def test_a_look_by_other_counters_than_the_ledgers_is_refused(line: Any, changed: dict[str, int]) -> None:
+    line.screen("third", "more", passed=True)
+    line.start("third", "more")
+    line.train("third", "attempt", "")
+    looked = line.say.looked("G003", attempt=3)
+    line.record("third", replace(looked, look=replace(looked.look, **changed)))
+    with pytest.raises(LedgerError, match=r"09-looked.*(attempt should be 3|counts more discoveries)"):
+        _ = line.state
+
+
+@pytest.mark.parametrize("corpora", [["corpus-a"], ["corpus-b", "corpus-a"]])
+def test_a_line_that_comes_back_to_a_corpus_goes_on_spending_its_error_budget(line: Any, corpora: list[str]) -> None:
+    for number, corpus in enumerate(corpora):
+        line.begin(f"again-{number}", f"baseline {number}", corpus)
+    assert (line.lineage.attempts, line.lineage.discoveries) == (2, 1)
+    line.attempt("next", "more", "rejected")
+    assert line.lineage.generations[-1].hypothesis == 3
 
 
 def test_a_placebo_was_not_predicted(line: Any) -> None:
@@ -314,7 +352,8 @@ def test_an_attempt_of_an_earlier_line_gives_the_new_one_no_discovery(line: Any)
     line.start("third", "more")
     line.train("third", "attempt", "")
     line.begin("fresh", "other baseline", "corpus-b")
-    line.record("third", line.say.looked("G003"), line.say.verdict("G003", "more", "accepted"))
+    line.record("third", line.say.looked("G003", attempt=3))
+    line.record("third", line.verdict("G003", "more", "accepted"))
     assert (line.lineage.discoveries, line.lineage.predictions) == (0, ())
     line.record("third", line.say.revealed("G003", "third", "more"), line.say.approved("G003", "G004"))
     with pytest.raises(LedgerError, match="parent should be G004; got G002"):

@@ -13,7 +13,30 @@ from safetensors.torch import load as load_tensors
 
 from trainer import results
 from trainer.runs import look_around
+from trainer.train import TIMING
 
+FORGED = """\
+import json, os, sys
+        frame = sys._getframe()
+        while "pipe" not in frame.f_locals:
+            frame = frame.f_back
+        pipe = frame.f_locals["pipe"]
+        pipe.send_bytes(json.dumps({{"event": "outcome", "outcome": {outcome}}}).encode())
+        pipe.send_bytes(b"{{}}")
+        os._exit(0)"""
+HONEST = {
+    "status": "finished",
+    "reason": "",
+    "steps": 20,
+    "items": 80,
+    "loss_first": 5.0,
+    "loss_last": 1.0,
+    "curve": [(1, 5.0), (20, 1.0)],
+    "validation": {"accuracy": 0.5, "bits": 2.0},
+    "parameters": 2120,
+    "law_violations": [],
+    "timing": dict.fromkeys(TIMING, 1.0),
+}
 ONCE = "\n        self.count = getattr(self, 'count', 0) + 1\n        if self.count == 3: {code}"
 
 
@@ -76,6 +99,45 @@ def test_however_a_run_ends_it_is_said_and_harms_no_other(
     assert bool(zoo[name]["bytes"]) == (status == "finished")
     assert set(zoo[name]["timing"]) == {"wall_s", "cpu_s", "train_cpu_s", "latency_ms", "peak_memory_bytes"}
     json.dumps({**zoo[name], "bytes": ""}, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"status": "promoted"},
+        {"status": "failed"},
+        {"reason": "no\u00e9"},
+        {"status": "failed", "reason": "a\nb"},
+        {"status": "failed", "reason": "long " * 100},
+        {"steps": 21},
+        {"items": -1},
+        {"parameters": "many"},
+        {"loss_last": math.nan},
+        {"curve": [(1, 5.0)] * 65},
+        {"curve": [(1, None)]},
+        {"validation": {"accuracy": 0.5}},
+        {"validation": {"accuracy": 0.5, "bits": 2.0, "more": 1.0}},
+        {"timing": {"wall_s": 1.0}},
+        {"surprise": 1},
+    ],
+)
+def test_what_no_run_can_say_fails_the_run_that_says_it(
+    change: dict[str, Any],
+    tmp_path: Path,
+    write_bundle: Callable[..., Path],
+    language_model: Callable[..., str],
+    outcomes: Callable[..., Any],
+) -> None:
+    forger = language_model(
+        on_forward=FORGED.format(outcome=ascii({**HONEST, **change}).replace("nan", "float('nan')"))
+    )
+    found = outcomes(write_bundle(tmp_path, {"forger": forger}, [("forger", "forger", 20)]))["forger"]
+    if not change:
+        assert (found["status"], found["steps"]) == ("finished", 20)
+        return
+    assert (found["status"], found["bytes"]) == ("failed", b"")
+    assert found["law_violations"] == ["logged: the process ended with status 0"]
 
 
 def test_a_process_that_ends_without_a_report_broke_the_sixth_law(zoo: dict[str, dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from aams.records import Criterion
-from safety.events import Attempted, Ending, Facts
+from safety.events import Attempted, Ending, Facts, Screened, TrialScore
 from safety.lifecycle import RECHALLENGE, Cycle, advance
 
 Steps = dict[str, Facts]
@@ -52,6 +52,13 @@ def steps(say: Any) -> Steps:
         "trained root": say.trained("root", 0, "baseline"),
         "screened": say.screened("more"),
         "screened failed": say.screened("more", passed=False),
+        "screened failed in numbers": replace(say.screened("more", passed=False), passed=True),
+        "screened passed in numbers": replace(say.screened("more"), passed=False),
+        "screened without best": replace(say.screened("more", passed=False), best=""),
+        "screened another": say.screened("other"),
+        "screened one too many": say.ranked({"more": 0.52, "other": 0.5}),
+        "screened nothing": replace(say.screened("more"), scores=()),
+        "screened unfinished": Screened(0.5, (TrialScore(say.sha("more"), None),), 0.005, "", False),
         "attempted": say.attempted("G003", "third", "more"),
         "attempted another": say.attempted("G003", "third", "other"),
         "attempted placebo": say.attempted("G003", "third", "twin", placebo=True),
@@ -82,7 +89,9 @@ def steps(say: Any) -> Steps:
         "verdict without criteria": replace(verdict, criteria=()),
         "verdict against a criterion": replace(verdict, criteria=(Criterion("recall", 0.7, ">=", 0.75, False),)),
         "verdict without look": replace(verdict, look=None),
-        "verdict by another look": replace(verdict, look=say.look("undecided")),
+        **{f"verdict {standing}": replace(verdict, look=say.look(standing)) for standing in ("more", "futile")},
+        "verdict undecided": replace(verdict, look=say.look("undecided")),
+        "verdict rejected by another look": say.verdict("G003", "more", "rejected", look=say.look(gain=0.03)),
         "verdict root": root,
         "verdict root with look": replace(root, look=say.look()),
         "verdict root rejected": replace(root, outcome="rejected"),

@@ -116,7 +116,7 @@ class Actor:
         if cycle.event in ("opened", "proposed", "screened", "attempted"):
             return self._prepare(plan, cycle, lineage, child, spec)
         if cycle.event in ("frozen", "trained", "looked"):
-            return self._train(plan, cycle, child, spec)
+            return self._train(plan, cycle, lineage, child, spec)
         return self._conclude(plan, cycle, lineage, spec)
 
     def _prepare(self, plan: Plan, cycle: Cycle, lineage: Lineage, child: str, spec: str) -> Facts:
@@ -140,7 +140,7 @@ class Actor:
                 return say.attempted(lineage.next_generation, cycle.id, hidden, plan.placebo)
         return say.frozen("root" if root else "attempt", key=plan.key)
 
-    def _train(self, plan: Plan, cycle: Cycle, child: str, spec: str) -> Facts:
+    def _train(self, plan: Plan, cycle: Cycle, lineage: Lineage, child: str, spec: str) -> Facts:
         say, root, batch = self.say, cycle.stage == "root", cycle.batch
         about = cycle.opened.parent if cycle.stage == "rechallenge" else cycle.generation
         match cycle.event:
@@ -153,13 +153,17 @@ class Actor:
                 unproven = plan.outcome == "rejected" or plan.trick == "accept what is not proven"
                 ending = "undecided" if unproven and not root else "proven"
                 standing = "more" if not root and batch + 1 < plan.batches else ending
-                return say.looked(about, batch, standing, root)
+                return say.looked(about, batch, standing, root, self._number(lineage, about))
             case _ if cycle.standing == "more":
                 key = "bob-propose" if plan.trick == "freeze the second batch under another key" else plan.key
                 return say.frozen(cycle.stage, batch + 1, key=key)
             case _ if cycle.stage == "rechallenge":
                 return say.closed("outdone" if cycle.standing == "proven" else "confirmed")
-        return say.verdict(cycle.generation, spec, plan.outcome, 0.8, root)
+        return say.verdict(cycle.generation, spec, plan.outcome, 0.8, root, cycle.look)
+
+    def _number(self, lineage: Lineage, generation: str) -> int:
+        """Which hypothesis a generation is; a re-challenge tests none."""
+        return next((item.hypothesis for item in lineage.generations if item.name == generation), 0) or 1
 
     def _conclude(self, plan: Plan, cycle: Cycle, lineage: Lineage, spec: str) -> Facts:
         say, head = self.say, lineage.champion.generation if lineage.champion else ""
@@ -231,6 +235,7 @@ def recount(history: list[tuple[Entry, Facts]]) -> tuple[dict[str, dict[str, Any
         said: dict[str, dict[type, Any]] = defaultdict(dict)
         sums: Counter[str] = Counter()
         line, lines, head, ended = 0, {}, "", ""
+        corpus, spent = "", dict[str, tuple[int, int]]()
         for entry, facts in own:
             cycle = said[entry.cycle]
             child = bool(cycle[Opened].parent) if Opened in cycle else None
@@ -240,7 +245,7 @@ def recount(history: list[tuple[Entry, Facts]]) -> tuple[dict[str, dict[str, Any
                     cycle["left"] = entry.time[:7]  # type: ignore[index]
                 case Trained():
                     months[cycle["left"]] += facts.used_flops - cycle[Frozen].reserved_flops  # type: ignore[index]
-                    if facts.stage == "trial":
+                    if facts.stage == "trial" and cycle[Opened].parent == head:
                         sums["trials"] += len([run for run in facts.runs if run.arm == "child"])
                 case Attempted():
                     lines[entry.cycle] = line
@@ -256,7 +261,9 @@ def recount(history: list[tuple[Entry, Facts]]) -> tuple[dict[str, dict[str, Any
                     sums["trials"] = sums["predictions"] = 0
                     if not child:
                         line += 1
-                        sums["attempts"] = sums["discoveries"] = 0
+                        spent[corpus] = sums["attempts"], sums["discoveries"]
+                        corpus = cycle[Opened].corpus
+                        sums["attempts"], sums["discoveries"] = spent.get(corpus, (0, 0))
                 case Closed():
                     ended = facts.outcome
             cycle[type(facts)] = facts
