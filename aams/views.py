@@ -273,7 +273,8 @@ def _metrics(ledger: Sequence[Recorded], rows: list[dict[str, Any]], shards: lis
     lineages = fold(ledger).lineages
     attempts = [row for row in rows if _is_attempt(row)]
     best = sorted(
-        (row for row in attempts if row.get("scores")), key=lambda row: (-row["scores"]["generalize"], row["cycle"])
+        (row for row in attempts if row.get("scores") and not row.get("placebo")),
+        key=lambda row: (-row["scores"]["generalize"], row["cycle"]),
     )
     return {
         "schema_version": 1,

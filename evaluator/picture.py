@@ -32,8 +32,8 @@ def picture(pairs: Sequence[Pair], wanted: float) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" font-family="sans-serif"'
         f' font-size="11"><title>Paired differences of {len(gains)} pairs</title>',
         "<style>text{fill:#57606a}line{stroke:#57606a}.mean{stroke:#0969da;stroke-width:2}.dot{fill:#0969da}</style>",
-        _level(height(0.0), "0", ""),
-        _level(height(wanted), f"+{wanted:g}", ' stroke-dasharray="4 3"'),
+        _level(height(0.0), 11, "0", ""),
+        _level(height(wanted), -3, f"+{wanted:g}", ' stroke-dasharray="4 3"'),
         f'<line class="mean" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{height(mean):.1f}" y2="{height(mean):.1f}"/>',
         f'<text x="{WIDTH - MARGIN + 4}" y="{height(mean) + 4:.1f}">{mean:+.3f}</text>',
     ]
@@ -44,6 +44,7 @@ def picture(pairs: Sequence[Pair], wanted: float) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _level(y: float, label: str, dashes: str) -> str:
+def _level(y: float, below: int, label: str, dashes: str) -> str:
+    """A line across, its label below it or above, so that two that are close can be read."""
     line = f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{y:.1f}" y2="{y:.1f}"{dashes}/>'
-    return f'{line}<text x="{MARGIN - 4}" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
+    return f'{line}<text x="{MARGIN - 4}" y="{y + below:.1f}" text-anchor="end">{label}</text>'

@@ -137,6 +137,7 @@ def test_a_placebo_is_counted_and_promotes_nothing(tell: Any, read: Any) -> None
     ]
     metrics = read.json(views["docs/metrics.json"])
     assert metrics["placebos"] == {"language": {"revealed": 2, "promoted": 1}}
+    assert [row["generation"] for row in metrics["best"]] == ["G000"], "a placebo is not among the best"
     assert metrics["champions"]["language"]["generation"] == "G000"
     assert metrics["totals"]["language"]["accepted"] == 1
     assert [(row["status"], row["promoted"]) for row in read.lineage(views)[1:]] == [("placebo", "false")] * 2
