@@ -68,6 +68,38 @@ def tracked_bytes(root: Path, commit: str, path: str) -> bytes | None:
     return _ask(root, "cat-file", "blob", f"{commit}:{path}")
 
 
+def merge_base(root: Path, one: str, other: str) -> str | None:
+    """The newest commit that two commits both descend from."""
+    if not (_is_commit(one) and _is_commit(other)):
+        return None
+    answer = _ask(root, "merge-base", one, other)
+    return answer.decode("ascii").strip() if answer else None
+
+
+def commit_of(root: Path, name: str) -> str | None:
+    """The commit that a branch, a tag or a commit's own name stands for."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,200}", name):
+        return None
+    answer = _ask(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    return answer.decode("ascii").strip() if answer else None
+
+
+def changed_entries(root: Path, before: str, after: str) -> tuple[tuple[str, str, str], ...] | None:
+    """Every entry that differs between two commits: its path and its mode before and after, "" where there is none."""
+    if not (_is_commit(before) and _is_commit(after)):
+        return None
+    answer = _ask(root, "diff-tree", "-r", "-z", "--raw", "--no-renames", before, after, "--")
+    if answer is None:
+        return None
+    words = answer.split(b"\0")[:-1]
+    found = []
+    for said, name in zip(words[::2], words[1::2], strict=True):
+        modes = [mode.decode("ascii").lstrip(":") for mode in said.split()[:2]]
+        old, new = ("" if mode == "000000" else mode for mode in modes)
+        found.append((os.fsdecode(name), old, new))
+    return tuple(found)
+
+
 @contextlib.contextmanager
 def worktree(root: Path, commit: str, folder: Path) -> Iterator[Path]:
     """Check a commit out into a new folder for the length of the block, beside whatever is checked out now.

@@ -87,7 +87,7 @@ def propose(lab: Lab, request: Request) -> Dispatch | Ended:
     cycle = begun.id if begun else _name(lab, request, parent, hand_made)
 
     # 3 mutate, 4 estimate and gate, 5 compile and try
-    chosen = _choose(lab, request, lineage, parent, prepared, hand_made)
+    chosen = _choose(lab, request, lineage, parent, prepared, hand_made, root)
     children = [child.spec for child in chosen.children]
     pairs = range(lab.contract.promotion.pairs_min)
     runs = plan_runs(stage, parent, children, chosen.costs, domain.COMPUTE_FLOPS, cycle, pairs)
@@ -157,12 +157,13 @@ def freeze(lab: Lab, plan: Plan, prepared: Prepared, costs: Mapping[str, Cost]) 
 
 
 def preview(lab: Lab, request: Request) -> Preview:
-    """Steps 1 to 5 without an entry: what `propose` would try."""
+    """Steps 1 to 5 without an entry: what `propose` would try. A hand-made child may precede the root."""
     prepared = prepare(request.domain, cache=lab.root / CACHE)
     lineage = lab.lineage(request.domain)
     root = begins_lineage(lineage, prepared)
     parent = baseline(request.domain) if root else champion_spec(lab, request.domain)
-    return _choose(lab, request, lineage, parent, prepared, _read_hand_made(request))
+    hand_made = _read_hand_made(request)
+    return _choose(lab, request, lineage, parent, prepared, hand_made, root and hand_made is None)
 
 
 def begins_lineage(lineage: Lineage, prepared: Prepared) -> bool:
@@ -235,7 +236,13 @@ def _goes_on(lab: Lab, begun: Cycle, opened: Opened, first: Attempted | Proposed
 
 
 def _choose(
-    lab: Lab, request: Request, lineage: Lineage, parent: Spec, prepared: Prepared, hand_made: HandMade | None
+    lab: Lab,
+    request: Request,
+    lineage: Lineage,
+    parent: Spec,
+    prepared: Prepared,
+    hand_made: HandMade | None,
+    root: bool,
 ) -> Preview:
     """Ask the planner, and let cost model, gates and smoke test judge every child; a root has none."""
     costs = {parent.id: estimate(parent.tree, prepared.interface)}
@@ -251,7 +258,7 @@ def _choose(
             refused[child.id] = findings
         return not findings
 
-    if begins_lineage(lineage, prepared):
+    if root:
         return Preview(parent, (), {}, costs, is_root=True)
     if hand_made:
         child = _child_by_hand(hand_made, parent)
