@@ -1,9 +1,12 @@
-"""What every room's tests share: golden files, and a strategy that draws valid specs from the grammar."""
+"""What every room shares: golden files, a strategy that draws valid specs from the grammar, GitHub's emulator."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -43,6 +46,21 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="ascii"), "if this change is meant, run pytest with --update-golden"
 
     return check
+
+
+@pytest.fixture(scope="session")
+def github_emulator() -> ModuleType:
+    """The emulator of tests/github_emulator: `github_emulator.GitHubEmulator(folder)`, to be closed after use.
+
+    Tests are no packages, so it is loaded as one here: its modules import each other as `github_emulator.<module>`.
+    """
+    folder = Path(__file__).parent / "github_emulator"
+    place = {"submodule_search_locations": [str(folder)]}
+    specification = importlib.util.spec_from_file_location(folder.name, folder / "emulator.py", **place)
+    assert specification and specification.loader
+    module = sys.modules[folder.name] = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")
