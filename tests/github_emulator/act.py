@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -120,10 +119,9 @@ class Process:
     def _grant(self, workflow: Workflow, job: Json, prefix: str) -> str:
         """Give a job its token and secrets; why it may not run, if so."""
         run, repository = self._run, self._repository
-        token = f"ghs_{secrets.token_hex(16)}"
         permissions = permissions_of(workflow, job, trusted=run.trusted)
         identity = Identity(ACTIONS_BOT, "actions", ACTIONS_APP_ID, permissions, run.repository)
-        self._site.tokens[token] = identity
+        token = self._site.add_token(identity)
         self._tokens.append(token)
         given = {"GITHUB_TOKEN": token}
         wanted = job.get("environment")

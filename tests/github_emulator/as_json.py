@@ -6,6 +6,7 @@ Only fields that PyGithub or this project reads are there; addresses are complet
 from __future__ import annotations
 
 import base64
+from urllib.parse import quote
 
 from .git_store import Change, Commit
 from .records import (
@@ -99,7 +100,7 @@ def change(site: Site, repo: Repository, record: Change) -> Json:
         "additions": record.additions,
         "deletions": record.deletions,
         "changes": record.additions + record.deletions,
-        "contents_url": api(site, repo, f"/contents/{record.path}"),
+        "contents_url": api(site, repo, f"/contents/{quote(record.path)}"),
         **({"previous_filename": record.before} if record.before else {}),
         **({"patch": record.patch} if record.patch else {}),
     }
@@ -114,7 +115,7 @@ def file_content(site: Site, repo: Repository, path: str, at: str, sha: str, dat
         "size": len(data),
         "encoding": "base64",
         "content": base64.b64encode(data).decode(),
-        "url": api(site, repo, f"/contents/{path}?ref={at}"),
+        "url": api(site, repo, f"/contents/{quote(path)}?ref={quote(at)}"),
     }
 
 
@@ -140,7 +141,7 @@ def issue(site: Site, repo: Repository, record: Issue) -> Json:
 
 
 def label(site: Site, repo: Repository, name: str) -> Json:
-    return {"name": name, "url": api(site, repo, f"/labels/{name}"), **repo.labels[name]}
+    return {"name": name, "url": api(site, repo, f"/labels/{quote(name)}"), **repo.labels[name]}
 
 
 def pull(site: Site, repo: Repository, record: Pull) -> Json:
@@ -326,5 +327,4 @@ def run(site: Site, repo: Repository, record: Run) -> Json:
         "html_url": page(site, repo, f"/actions/runs/{record.id}"),
         "rerun_url": api(site, repo, f"/actions/runs/{record.id}/rerun"),
         "cancel_url": api(site, repo, f"/actions/runs/{record.id}/cancel"),
-        "jobs_url": api(site, repo, f"/actions/runs/{record.id}/jobs"),
     }

@@ -151,6 +151,7 @@ def _commit(request: Request) -> str:
 HERE = "/repos/{owner}/{repo}"
 ROUTES = (
     Route("POST", HERE + "/statuses/{sha:sha}", create_status, "write", ("statuses",)),
+    Route("GET", HERE + "/statuses/{ref:path}", list_statuses),
     Route("GET", HERE + "/commits/{ref:path}/statuses", list_statuses),
     Route("GET", HERE + "/commits/{ref:path}/status", combined_status),
     Route("POST", HERE + "/check-runs", create_check_run, "write", ("checks",)),

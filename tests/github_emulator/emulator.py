@@ -10,7 +10,6 @@ merge queues, approval of first-time contributors' runs, concurrency groups, reu
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,8 +20,9 @@ from typing import Literal, Self
 
 from .act import find_act
 from .actions import Actions
+from .apps import make_key
 from .faults import Fault
-from .records import Environment, Event, Identity, Json, Run
+from .records import App, Environment, Event, Identity, Json, Run
 from .refs import fire
 from .server import Exchange, Server
 from .site import Repository, Site
@@ -94,12 +94,20 @@ class GitHubEmulator:
 
     def user(self, login: str) -> str:
         """A person's token."""
-        return self._token(Identity(login, "user"))
+        with self.site.lock:
+            return self.site.add_token(Identity(login, "user"))
 
     def app(self, slug: str, app_id: int, permissions: Mapping[str, str] | None = None) -> str:
         """An App's installation token, for all repositories but forks; permissions are "read" or "write" by name."""
         given = dict.fromkeys(APP_PERMISSIONS, "write") if permissions is None else permissions
-        return self._token(Identity(f"{slug}[bot]", "app", app_id, given))
+        with self.site.lock:
+            self.site.apps[app_id] = App(app_id, slug, given, self.site.next_id())
+            return self.site.add_token(Identity(f"{slug}[bot]", "app", app_id, given))
+
+    def app_key(self, app_id: int) -> str:
+        """A private key for an App that is there already, with which it can ask for installation tokens itself."""
+        with self.site.lock:
+            return make_key(self.site, app_id)
 
     def repository(
         self, name: str, collaborators: Mapping[str, str] | None = None, files: Mapping[str, str] | None = None
@@ -163,10 +171,3 @@ class GitHubEmulator:
         "timeout" never answers. `carried_out` requests take effect all the same: only their answer is lost.
         """
         self._server.faults.add(method, path, Fault(status, carried_out, retry_after_s), times)
-
-    def _token(self, identity: Identity) -> str:
-        with self.site.lock:
-            self.site.add_account(identity.login)
-            token = f"{'ghp' if identity.kind == 'user' else 'ghs'}_{secrets.token_hex(16)}"
-            self.site.tokens[token] = identity
-            return token

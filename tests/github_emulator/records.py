@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Json = dict[str, Any]
-Kind = Literal["anonymous", "user", "app", "actions"]
+Kind = Literal["anonymous", "user", "app", "actions", "key"]
 
 ACTIONS_BOT = "github-actions[bot]"
 ACTIONS_APP_ID = 15368
@@ -22,7 +22,8 @@ class Identity:
     """Who a token stands for.
 
     A user has the role that a repository gives the login. An App's installation and a job's GITHUB_TOKEN (`actions`)
-    have `permissions`, by name, "read" or "write"; a GITHUB_TOKEN has them in `repository` only.
+    have `permissions`, by name, "read" or "write"; a GITHUB_TOKEN has them in `repository` only. An App that shows its
+    `key` can ask for installation tokens and do nothing else.
     """
 
     login: str
@@ -33,6 +34,17 @@ class Identity:
 
 
 ANONYMOUS = Identity("", "anonymous")
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A GitHub App and its one installation; `key` is the PEM of its public key, once it has a private one."""
+
+    id: int
+    slug: str
+    permissions: Mapping[str, str]
+    installation: int
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from typing import Any
+from urllib.parse import quote
 
 from . import as_json
 from .refs import check_update, move_ref
@@ -142,7 +143,7 @@ def get_contents(request: Request) -> Answer:
     for mode, kind, entry, base in git.list_tree(name):
         place = f"{path}/{base}".lstrip("/")
         kind = "dir" if kind == "tree" else "symlink" if mode == "120000" else "file"
-        url = as_json.api(site, repository, f"/contents/{place}?ref={at}")
+        url = as_json.api(site, repository, f"/contents/{quote(place)}?ref={quote(at)}")
         entries.append({"type": kind, "name": base, "path": place, "sha": entry, "url": url})
     return Answer(entries)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from .git_store import GitError
 from .records import Identity, Json
@@ -150,7 +150,7 @@ def _page(request: Request, answer: Answer) -> Answer:
     if page == 1:
         del numbers["prev"], numbers["first"]
     links = ", ".join(
-        f'<{request.site.url}{request.path}?{urlencode({**request.query, "page": number})}>; rel="{relation}"'
+        f'<{request.site.url}{quote(request.path)}?{urlencode({**request.query, "page": number})}>; rel="{relation}"'
         for relation, number in numbers.items()
     )
     shown = items[(page - 1) * size : page * size]

@@ -18,13 +18,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 from wsgiref.handlers import format_date_time
 
-from . import checks, git_data, git_http, issues, pulls, releases, repositories, reviews, settings, workflow_runs
+from . import apps, checks, git_data, git_http, issues, pulls, releases, repositories, reviews, settings, workflow_runs
 from .faults import Fault, Faults
 from .records import ANONYMOUS, Identity
 from .routing import Answer, RefusalError, Request, serve
 from .site import Site
 
 ROUTES = (
+    *apps.ROUTES,
     *checks.ROUTES,
     *repositories.ROUTES,
     *git_data.ROUTES,
@@ -141,9 +142,10 @@ class Handler(BaseHTTPRequestHandler):
         if kind.lower() == "basic":
             user, _, password = base64.b64decode(token).decode().partition(":")
             token = password or user
-        if token not in self.server.site.tokens:
+        identity = self.server.site.tokens.get(token) or apps.identify(self.server.site, token)
+        if identity is None:
             raise RefusalError(401, "Bad credentials")
-        return self.server.site.tokens[token]
+        return identity
 
     def _read_content(self) -> bytes:
         if "chunked" not in (self.headers.get("Transfer-Encoding") or ""):

@@ -6,6 +6,7 @@ Everything here changes under `Site.lock`. It knows nothing of HTTP; what happen
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from .git_store import GitStore
 from .records import (
     ACTIONS_BOT,
     ACTIONS_BOT_ID,
+    App,
     Asset,
     CheckRun,
     Comment,
@@ -108,6 +110,7 @@ class Site:
         self.lock = threading.RLock()
         self.accounts: dict[str, int] = {ACTIONS_BOT: ACTIONS_BOT_ID}
         self.tokens: dict[str, Identity] = {}
+        self.apps: dict[int, App] = {}
         self.repositories: dict[str, Repository] = {}
         self.events: list[Event] = []
         self.actions: Listener | None = None
@@ -122,6 +125,13 @@ class Site:
     def add_account(self, login: str) -> None:
         if login not in self.accounts:
             self.accounts[login] = self.next_id()
+
+    def add_token(self, identity: Identity) -> str:
+        """A new token for somebody."""
+        self.add_account(identity.login)
+        token = f"{'ghp' if identity.kind == 'user' else 'ghs'}_{secrets.token_hex(16)}"
+        self.tokens[token] = identity
+        return token
 
     def add_repository(self, name: str, collaborators: Mapping[str, str], parent: str = "") -> Repository:
         """A repository on disk; a fork starts as a copy of its parent, any other with one empty commit."""

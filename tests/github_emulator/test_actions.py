@@ -7,6 +7,7 @@ import pytest
 CHECKOUT = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8"
 UPLOAD = "actions/upload-artifact@330a01c490aca151604b8cf639adc76d48f6c5d4"
 DOWNLOAD = "actions/download-artifact@018cc2cf5baa6db3ef3c5f8a56943fffe632ef53"
+AS_APP = "actions/create-github-app-token@a8d616148505b5069dccd32f177bb87d7f39123b"
 POST = """\
           post() {
             curl --silent --output answer --write-out "$1 %{http_code}\\n" --header "Authorization: Bearer $TOKEN" \\
@@ -21,7 +22,7 @@ jobs:
   gates:
     name: the gates
     runs-on: ubuntu-24.04
-    permissions: {{statuses: write}}
+    permissions: {{statuses: write, pull-requests: write}}
     steps:
       - uses: {CHECKOUT} # v6.0.1
         with: {{persist-credentials: false}}
@@ -31,6 +32,7 @@ jobs:
 {POST}
           post status "statuses/$HEAD" '{{"state":"success","context":"gates"}}'
           post issue issues '{{"title":"x"}}'
+          post approval "pulls/${{{{ github.event.number }}}}/reviews" '{{"event":"APPROVE"}}'
       - run: |
           echo "credentials left: $(git config --get-regexp extraheader | wc --lines) ${{TOKEN:-}}"
           echo "secret=${{{{ secrets.LAB }}}}"
@@ -84,6 +86,25 @@ jobs:
       - run: echo "$GITHUB_EVENT_NAME by ${{ github.actor }} key ${#KEY} ${{ github.event.workflow_run.conclusion }}"
         env: {KEY: "${{ secrets.ARBITER_KEY }}"}
 """
+APP = f"""
+name: app
+on: [repository_dispatch, pull_request_review]
+permissions: {{}}
+jobs:
+  speak:
+    runs-on: ubuntu-24.04
+    environment: arbiter
+    steps:
+      - id: app
+        uses: {AS_APP} # v2
+        with: {{app-id: 4242, private-key: "${{{{ secrets.APP_KEY }}}}", permission-statuses: write}}
+      - env: {{TOKEN: "${{{{ steps.app.outputs.token }}}}"}}
+        run: |
+{POST}
+          post status "statuses/$GITHUB_SHA" '{{"state":"success","context":"aams/arbiter"}}'
+          post issue issues '{{"title":"x"}}'
+          echo "$GITHUB_EVENT_NAME $TOKEN ${{{{ github.event.client_payload.cycle }}}}"
+"""
 HELD = """
 name: held
 on: workflow_dispatch
@@ -96,7 +117,7 @@ jobs:
 def lab(acting_stage):
     """The repository with workflows, an environment for main only, and secrets."""
     site = acting_stage.site
-    files = {"ci": CI, "evolve": EVOLVE, "after": AFTER, "held": HELD}
+    files = {"ci": CI, "evolve": EVOLVE, "after": AFTER, "app": APP, "held": HELD}
     texts = {f".github/workflows/{name}.yml": text for name, text in files.items()}
     site.repository("ann/acting", {"dev": "write"}, texts)
     ask = acting_stage.repo("ann", "ann/acting").requester.requestJsonAndCheck
@@ -104,6 +125,7 @@ def lab(acting_stage):
     ask("PUT", "/repos/ann/acting/environments/arbiter", input={"deployment_branch_policy": policy})
     ask("POST", "/repos/ann/acting/environments/arbiter/deployment-branch-policies", input={"name": "main"})
     site.secret("ann/acting", "ARBITER_KEY", "0123456789", "arbiter")
+    site.secret("ann/acting", "APP_KEY", site.app_key(4242), "arbiter")
     site.secret("ann/acting", "LAB", "lab-secret")
     return acting_stage
 
@@ -119,7 +141,7 @@ def test_a_pull_request_runs_its_own_workflows_with_the_tokens_permissions(lab):
     (run,) = runs(lab)
     assert run.conclusion == "success", run.log
     assert (run.event, run.branch, run.head, run.trusted) == ("pull_request", "work", pull.head.sha, True)
-    assert "status 201" in run.log and "issue 403" in run.log
+    assert "status 201" in run.log and "issue 403" in run.log and "approval 422" in run.log
     assert "credentials left: 0" in run.log and "secret=***" in run.log
     head = lab.repo("ann", "ann/acting").get_commit(pull.head.sha)
     assert head.get_combined_status().state == "success"
@@ -173,6 +195,22 @@ def test_an_environments_secret_stays_on_its_branches(lab):
     assert (labelled.event, labelled.conclusion) == ("issues", "success") and "key 10" in labelled.log
     assert (stolen.event, stolen.branch, stolen.conclusion) == ("push", "stolen", "failure")
     assert "not allowed to deploy to arbiter" in stolen.log and "key 10" not in stolen.log
+
+
+def test_an_app_signs_for_a_token_where_its_key_may_be_used(lab):
+    repo = lab.repo("ann", "ann/acting")
+    repo.create_repository_dispatch("results", {"cycle": "c1"})
+    (run,) = runs(lab)
+    assert run.conclusion == "success", run.log
+    assert "status 201" in run.log and "issue 403" in run.log and "repository_dispatch *** c1" in run.log
+    (status,) = repo.get_commit(run.commit).get_statuses()
+    assert (status.creator.login, status.context) == ("lab-bot[bot]", "aams/arbiter")
+    lab.commit("dev", "work", "README.md", name="ann/acting")
+    pull = repo.create_pull(base="main", head="work", title="work", body="")
+    lab.repo("dev", "ann/acting").get_pull(pull.number).create_review(event="APPROVE")
+    refused = runs(lab)[-1]
+    assert (refused.event, refused.conclusion) == ("pull_request_review", "failure")
+    assert "refs/pull/1/merge is not allowed to deploy to arbiter" in refused.log
 
 
 def test_a_run_is_killed_and_started_again(lab):

@@ -134,6 +134,22 @@ def test_roles_are_read_and_kept_to(stage, refused):
     assert stage.client("dev").get_user().id == stage.client("ann").get_user("dev").id
 
 
+def test_an_app_gets_installation_tokens_with_its_key_and_nothing_else(stage, refused):
+    github = pytest.importorskip("github")
+    auth = github.Auth.AppAuth(4242, stage.site.app_key(4242))
+    with github.GithubIntegration(auth=auth, base_url=stage.site.url) as app:
+        installation = app.get_repo_installation("ann", "lab").id
+        narrow = app.get_access_token(installation, permissions={"statuses": "write"}).token
+        with refused(422, "not granted"):
+            app.get_access_token(installation, permissions={"administration": "write"})
+    repo = stage.repo(narrow)
+    assert repo.get_commit("main").create_status("success", context="mine").creator.login == "lab-bot[bot]"
+    with refused(403, "not accessible by integration"):
+        repo.create_issue("no permission for this")
+    with refused(401):
+        stage.client(auth.create_jwt() + "x").get_repo("ann/lab")
+
+
 def test_lists_come_in_pages(stage):
     repo = stage.repo("ann", per_page=2)
     for number in range(5):

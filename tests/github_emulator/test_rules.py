@@ -160,6 +160,15 @@ def test_a_required_status_counts_from_its_app_only(stage, protect, refused, who
     assert pull.merge().merged
 
 
+def test_a_status_that_somebody_else_sets_afterwards_is_not_the_apps(stage, protect, refused):
+    protect([CHECK])
+    pull = stage.pull("dev", "work")
+    for who in ("bot", "dev"):
+        stage.repo(who).get_commit(pull.head.sha).create_status("success", context="aams/arbiter")
+    with refused(405, "is expected"):
+        pull.merge()
+
+
 def test_a_required_check_run_counts_from_its_app_and_when_it_is_good(stage, protect, refused):
     protect([CHECK])
     pull = stage.pull("dev", "work")
