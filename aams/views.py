@@ -37,8 +37,25 @@ from safety.state import Lineage, fold
 
 METRICS = "docs/metrics.json"
 SHARD_ROWS = 1000
-NEWEST_ROWS = 200
-BEST_ROWS = 100
+NEWEST_ROWS = 80
+BEST_ROWS = 40
+SUMMARY = (
+    "domain",
+    "time",
+    "seed",
+    "planner",
+    "parent",
+    "generation",
+    "outcome",
+    "reason",
+    "placebo",
+    "rollback",
+    "scores",
+    "control_scores",
+    "control_validation",
+    "look",
+)
+"""What the first page gets of a row; the shards have all of it."""
 
 
 def compile_views(ledger: Sequence[Recorded]) -> dict[str, bytes]:
@@ -276,6 +293,7 @@ def _metrics(ledger: Sequence[Recorded], rows: list[dict[str, Any]], shards: lis
         (row for row in attempts if row.get("scores") and not row.get("placebo")),
         key=lambda row: (-row["scores"]["generalize"], row["cycle"]),
     )
+    newest, attempted = rows[-NEWEST_ROWS:][::-1], attempts[-NEWEST_ROWS:][::-1]
     return {
         "schema_version": 1,
         "ledger": {
@@ -291,10 +309,22 @@ def _metrics(ledger: Sequence[Recorded], rows: list[dict[str, Any]], shards: lis
             domain: {"revealed": lineage.placebos, "promoted": lineage.false_promotions}
             for domain, lineage in sorted(lineages.items())
         },
-        "attempts": attempts[-NEWEST_ROWS:][::-1],
-        "newest": rows[-NEWEST_ROWS:][::-1],
-        "best": best[:BEST_ROWS],
+        "rows": {row["cycle"]: _summary(row) for row in [*newest, *attempted, *best[:BEST_ROWS]]},
+        "newest": [row["cycle"] for row in newest],
+        "attempts": [row["cycle"] for row in attempted],
+        "best": [row["cycle"] for row in best[:BEST_ROWS]],
         "shards": shards,
+    }
+
+
+def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row in short: with the change that was taken furthest, and how many children there were."""
+    children = row["children"]
+    best = next((child for child in children if child["spec"] == row.get("best")), None)
+    return {
+        **{name: row[name] for name in SUMMARY if row.get(name) not in (None, "")},
+        "children": len(children),
+        "change": best["rationale"] if best else "",
     }
 
 

@@ -58,8 +58,7 @@ function evidence(row) {
 
 function changes(row) {
   if (row.placebo) return "a placebo: the champion in disguise";
-  const best = (row.children || []).find((child) => child.spec === row.best);
-  return best ? best.rationale : "the baseline";
+  return row.change || (row.parent ? "–" : "the baseline");
 }
 
 function champion(domain, facts, totals, placebos) {
@@ -80,6 +79,8 @@ function champion(domain, facts, totals, placebos) {
   return card;
 }
 
+const rows = (metrics, cycles) => cycles.map((cycle) => metrics.rows[cycle]);
+
 function show(metrics) {
   const placebos = metrics.placebos || {};
   const cards = Object.entries(metrics.champions).map(([domain, facts]) =>
@@ -92,17 +93,17 @@ function show(metrics) {
     ["generalize", (row) => percent(row.scores && row.scores.generalize), "number"],
     ["gain (95 % interval)", gain, "number"],
     ["e-value of what it needs", evidence, "number"],
-    ["why", (row) => row.reason, "words"],
+    ["why", (row) => row.reason || "", "words"],
     ["time (UTC)", (row) => day(row.time), "time"],
-  ], metrics.attempts);
+  ], rows(metrics, metrics.attempts));
   table(at("cycles"), [
     ["time (UTC)", (row) => day(row.time), "time"],
     ["domain", (row) => row.domain],
     ["seed", (row) => String(row.seed), "number"],
-    ["children", (row) => String((row.children || []).length), "number"],
+    ["children", (row) => String(row.children), "number"],
     ["outcome", (row) => outcome(row.outcome)],
-    ["why", (row) => row.reason, "words"],
-  ], metrics.newest.slice(0, 50));
+    ["why", (row) => row.reason || "", "words"],
+  ], rows(metrics, metrics.newest.slice(0, 50)));
   const ledger = metrics.ledger;
   at("ledger").textContent = ledger.entries + " ledger entries, tip " + (ledger.tips.join(", ") || "none");
 }
