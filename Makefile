@@ -61,11 +61,12 @@ benchmarks: setup $(VENV)/.dev ## every benchmark, one after the other
 
 lock: setup ## compile the locks again (ARGS)
 	$(INSTALL) $(UV)
-	for name in base train dev; do \
+	for name in base train github dev; do \
 	  case $$name in \
 	    base) from="pyproject.toml requirements/base.in" ;; \
 	    train) from="-c requirements/base.lock requirements/train.in" ;; \
-	    dev) from="-c requirements/base.lock -c requirements/train.lock requirements/dev.in" ;; \
+	    github) from="-c requirements/base.lock requirements/github.in" ;; \
+	    dev) from="-c requirements/base.lock -c requirements/train.lock -c requirements/github.lock requirements/dev.in" ;; \
 	  esac; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	    --no-annotate --custom-compile-command "make lock" $$from --output-file requirements/$$name.lock $(ARGS) || exit; \

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aams.commands.actions import add_actions
 from aams.commands.output import emit, note, table
 
 if TYPE_CHECKING:
@@ -18,12 +18,8 @@ ROLES = ("propose", "verdict")
 
 def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands to the parser."""
-    keys = subparsers.add_parser("keys", parents=[common], help="the two keys that sign: init, list, rotate, revoke")
-    actions = keys.add_subparsers(required=True, metavar="ACTION")
-    inner = copy.deepcopy(common)
-    for option in inner._actions:
-        # An option left out after ACTION must not undo the same option given before it.
-        option.default = argparse.SUPPRESS
+    help_ = "the two keys that sign: init, list, rotate, revoke"
+    actions, inner = add_actions(subparsers, common, "keys", help_)
 
     init = actions.add_parser("init", parents=[inner], help="make this machine's two keys, and allow them")
     init.add_argument("--name", help="whose they are, e.g. ann (default: your login)")

@@ -40,6 +40,16 @@ def user(site: Site, login: str) -> Json:
     return {"login": login, "id": site.accounts.get(login, 0), "type": kind, "url": f"{site.url}/users/{login}"}
 
 
+OPTIONS = {
+    "allow_auto_merge": False,
+    "allow_merge_commit": True,
+    "allow_rebase_merge": True,
+    "allow_squash_merge": True,
+    "delete_branch_on_merge": False,
+    "has_issues": True,
+}
+
+
 def repository(site: Site, repo: Repository) -> Json:
     return {
         "id": repo.id,
@@ -53,6 +63,8 @@ def repository(site: Site, repo: Repository) -> Json:
         "url": api(site, repo),
         "html_url": page(site, repo),
         "clone_url": f"{page(site, repo)}.git",
+        **OPTIONS,
+        **repo.options,
     }
 
 

@@ -18,7 +18,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 from wsgiref.handlers import format_date_time
 
-from . import apps, checks, git_data, git_http, issues, pulls, releases, repositories, reviews, settings, workflow_runs
+from . import (
+    apps,
+    checks,
+    git_data,
+    git_http,
+    issues,
+    options,
+    pulls,
+    releases,
+    repositories,
+    reviews,
+    settings,
+    workflow_runs,
+)
 from .faults import Fault, Faults
 from .records import ANONYMOUS, Identity
 from .routing import Answer, RefusalError, Request, serve
@@ -34,6 +47,7 @@ ROUTES = (
     *issues.ROUTES,
     *releases.ROUTES,
     *settings.ROUTES,
+    *options.ROUTES,
     *workflow_runs.ROUTES,
 )
 LIMIT = 5000

@@ -61,6 +61,9 @@ class Repository:
         self.assets: dict[int, Asset] = {}
         self.rulesets: dict[int, Ruleset] = {}
         self.environments: dict[str, Environment] = {}
+        self.options: Json = {}
+        self.token_options: Json = {}
+        self.pages: Json = {}
         self.secrets: dict[str, str] = {}
         self.runs: dict[int, Run] = {}
 
