@@ -44,6 +44,7 @@ class Process:
         if program is None or workflow is None:
             raise FileNotFoundError("act is not installed" if program is None else run.workflow)
         self._site, self._repository, self._run, self._folder = site, repository, run, folder
+        self._stubs = _stubs_of(workflow)
         self._tokens: list[str] = []
         self._secrets: dict[str, str] = {}
         self._labels: dict[str, None] = {}
@@ -56,7 +57,7 @@ class Process:
         self._clone(folder / "repository")
         self.succeeded = self.killed = False
         self._process = subprocess.Popen(
-            [program, *self._arguments(workflow)],
+            [program, *self._arguments()],
             cwd=folder,
             env={
                 "PATH": f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}",
@@ -102,8 +103,6 @@ class Process:
         """The workflow as act gets it: each job with the names of its own secrets, and with its token for checkout."""
         jobs = {}
         for place, (name, job) in enumerate(workflow.content["jobs"].items()):
-            if "uses" in job:
-                raise NotImplementedError(f"{workflow.path}: jobs.{name}.uses: reusable workflows are not emulated")
             labels = job.get("runs-on", "ubuntu-latest")
             self._labels.update(dict.fromkeys([labels] if isinstance(labels, str) else labels))
             self._names[name] = job.get("name", name)
@@ -141,7 +140,7 @@ class Process:
         clone.run("clone", "--quiet", "--shared", "--no-checkout", str(self._repository.git.path), ".")
         clone.run("update-ref", "--no-deref", "HEAD", self._run.commit)
 
-    def _arguments(self, workflow: Workflow) -> Iterator[str]:
+    def _arguments(self) -> Iterator[str]:
         run, site, folder = self._run, self._site, self._folder
         yield from (run.event, "--json", "--no-cache-server", "--no-skip-checkout", "--actor", run.actor)
         yield from ("--eventpath", str(folder / "event.json"), "--workflows", str(folder / "workflow.yml"))
@@ -165,16 +164,23 @@ class Process:
             yield from ("--secret", f"{name}={value}")
         for name, value in run.payload.get("inputs", {}).items():
             yield from ("--input", f"{name}={value}")
-        for used in sorted(_actions_of(workflow)):
-            stub = STUBS / used.partition("@")[0].rpartition("/")[2]
-            if not stub.is_dir():
-                raise FileNotFoundError(f"{workflow.path} uses {used}; no stub_actions/{stub.name} stands for it")
+        for used, stub in self._stubs.items():
             yield from ("--local-repository", f"{used}={stub}")
 
 
-def _actions_of(workflow: Workflow) -> set[str]:
-    steps = [step for job in workflow.content["jobs"].values() for step in job["steps"]]
-    return {step["uses"] for step in steps if "uses" in step and not step["uses"].startswith("./")}
+def _stubs_of(workflow: Workflow) -> dict[str, Path]:
+    """What stands for each action that is used. Raises: FileNotFoundError, NotImplementedError."""
+    found = {}
+    for name, job in workflow.content["jobs"].items():
+        if "uses" in job:
+            raise NotImplementedError(f"{workflow.path}: jobs.{name}.uses: reusable workflows are not emulated")
+        for used in (step["uses"] for step in job["steps"] if "uses" in step):
+            stub = STUBS / used.partition("@")[0].rpartition("/")[2]
+            if not used.startswith("./") and not stub.is_dir():
+                raise FileNotFoundError(f"{workflow.path} uses {used}; no stub_actions/{stub.name} stands for it")
+            if not used.startswith("./"):
+                found[used] = stub
+    return found
 
 
 def _with_token(step: Json) -> Json:

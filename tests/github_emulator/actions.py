@@ -133,8 +133,7 @@ class Actions:
         log, results = process.wait()
         with self.site.lock:
             del self._processes[run.id]
-            good = process.succeeded and "failure" not in results.values()
-            conclusion = "cancelled" if process.killed else "success" if good else "failure"
+            conclusion = "cancelled" if process.killed else "success" if process.succeeded else "failure"
             done = replace(run, status="completed", conclusion=conclusion, log=log)
             self._store(done)
             for name, result in results.items():

@@ -9,20 +9,7 @@ import base64
 from urllib.parse import quote
 
 from .git_store import Change, Commit
-from .records import (
-    Asset,
-    CheckRun,
-    Comment,
-    Environment,
-    Issue,
-    Json,
-    Pull,
-    Release,
-    Review,
-    Ruleset,
-    Run,
-    Status,
-)
+from .records import Comment, Issue, Json, Pull, Review, Run
 from .rules import merge_blockers
 from .site import Repository, Site
 
@@ -219,104 +206,6 @@ def comment(site: Site, repo: Repository, record: Comment) -> Json:
         "url": api(site, repo, f"/issues/comments/{record.id}"),
         "html_url": page(site, repo, f"/issues/{record.number}#issuecomment-{record.id}"),
         "issue_url": api(site, repo, f"/issues/{record.number}"),
-    }
-
-
-def status(site: Site, repo: Repository, record: Status) -> Json:
-    return {
-        "id": record.id,
-        "context": record.context,
-        "state": record.state,
-        "description": record.description,
-        "target_url": record.target_url,
-        "creator": user(site, record.author),
-        "created_at": record.created_at,
-        "updated_at": record.created_at,
-        "url": api(site, repo, f"/statuses/{record.commit}"),
-    }
-
-
-def check_run(site: Site, repo: Repository, record: CheckRun) -> Json:
-    return {
-        "id": record.id,
-        "name": record.name,
-        "head_sha": record.commit,
-        "status": record.status,
-        "conclusion": record.conclusion,
-        "output": {"title": None, "summary": None, "text": None, "annotations_count": 0, **record.output},
-        "details_url": record.details_url,
-        "external_id": record.external_id,
-        "started_at": record.started_at,
-        "completed_at": record.completed_at,
-        "app": {"id": record.app_id, "slug": record.app, "name": record.app},
-        "url": api(site, repo, f"/check-runs/{record.id}"),
-        "html_url": page(site, repo, f"/runs/{record.id}"),
-    }
-
-
-def release(site: Site, repo: Repository, record: Release) -> Json:
-    here = f"/releases/{record.id}"
-    return {
-        "id": record.id,
-        "tag_name": record.tag,
-        "target_commitish": record.target,
-        "name": record.name,
-        "body": record.body,
-        "draft": record.draft,
-        "prerelease": record.prerelease,
-        "author": user(site, record.author),
-        "created_at": record.created_at,
-        "published_at": None if record.draft else record.created_at,
-        "assets": [asset(site, repo, one) for one in repo.assets.values() if one.release == record.id],
-        "url": api(site, repo, here),
-        "html_url": page(site, repo, f"/releases/tag/{record.tag}"),
-        "assets_url": api(site, repo, f"{here}/assets"),
-        "upload_url": f"{api(site, repo, here)}/assets{{?name,label}}",
-    }
-
-
-def asset(site: Site, repo: Repository, record: Asset) -> Json:
-    tag = repo.releases[record.release].tag
-    return {
-        "id": record.id,
-        "name": record.name,
-        "label": record.label,
-        "content_type": record.content_type,
-        "size": len(record.content),
-        "state": "uploaded",
-        "uploader": user(site, record.uploader),
-        "created_at": record.created_at,
-        "updated_at": record.created_at,
-        "url": api(site, repo, f"/releases/assets/{record.id}"),
-        "browser_download_url": page(site, repo, f"/releases/download/{tag}/{record.name}"),
-    }
-
-
-def ruleset(site: Site, repo: Repository, record: Ruleset, *, whole: bool = True) -> Json:
-    """A ruleset; lists leave its rules and conditions out."""
-    shown = record.settings if whole else {key: record.settings[key] for key in ("target", "enforcement")}
-    return {
-        "id": record.id,
-        "name": record.name,
-        "source_type": "Repository",
-        "source": repo.full_name,
-        "created_at": record.created_at,
-        "updated_at": record.updated_at,
-        "_links": {"self": {"href": api(site, repo, f"/rulesets/{record.id}")}},
-        **shown,
-    }
-
-
-def environment(site: Site, repo: Repository, record: Environment) -> Json:
-    rules = [{"id": record.id, "type": "branch_policy"}] if record.settings["deployment_branch_policy"] else []
-    return {
-        "id": record.id,
-        "name": record.name,
-        "created_at": record.created_at,
-        "updated_at": record.created_at,
-        "protection_rules": rules,
-        "deployment_branch_policy": record.settings["deployment_branch_policy"],
-        "url": api(site, repo, f"/environments/{record.name}"),
     }
 
 

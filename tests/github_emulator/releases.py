@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from . import as_json
-from .records import Asset, Release
+from .records import Asset, Json, Release
 from .refs import check_update, fire, move_ref
 from .routing import Answer, RefusalError, Request, Route, invalid
+from .site import Repository, Site
 
 WRITES = ("contents",)
 
@@ -19,7 +20,7 @@ def list_releases(request: Request) -> Answer:
     """Newest first; drafts for those with write access: https://docs.github.com/en/rest/releases/releases#list-releases"""
     repository = request.repository
     shown = [
-        as_json.release(request.site, repository, release)
+        release_as_json(request.site, repository, release)
         for release in reversed(repository.releases.values())
         if not release.draft or repository.can_write(request.identity)
     ]
@@ -47,21 +48,21 @@ def create_release(request: Request) -> Answer:
     _ensure_tag(request, release)
     repository.releases[release.id] = release
     if not release.draft:
-        shown = as_json.release(site, repository, release)
+        shown = release_as_json(site, repository, release)
         fire(site, repository, "release", "published", {"release": shown}, request.identity, f"refs/tags/{tag}")
-    return Answer(as_json.release(site, repository, release), 201)
+    return Answer(release_as_json(site, repository, release), 201)
 
 
 def get_release(request: Request) -> Answer:
     """https://docs.github.com/en/rest/releases/releases#get-a-release"""
-    return Answer(as_json.release(request.site, request.repository, _release(request)))
+    return Answer(release_as_json(request.site, request.repository, _release(request)))
 
 
 def latest_release(request: Request) -> Answer:
     """The newest that is neither a draft nor a prerelease: https://docs.github.com/en/rest/releases/releases#get-the-latest-release"""
     for release in reversed(request.repository.releases.values()):
         if not release.draft and not release.prerelease:
-            return Answer(as_json.release(request.site, request.repository, release))
+            return Answer(release_as_json(request.site, request.repository, release))
     raise RefusalError(404, "Not Found")
 
 
@@ -69,7 +70,7 @@ def release_by_tag(request: Request) -> Answer:
     """https://docs.github.com/en/rest/releases/releases#get-a-release-by-tag-name"""
     for release in request.repository.releases.values():
         if release.tag == request.parameters["tag"] and not release.draft:
-            return Answer(as_json.release(request.site, request.repository, release))
+            return Answer(release_as_json(request.site, request.repository, release))
     raise RefusalError(404, "Not Found")
 
 
@@ -81,7 +82,7 @@ def update_release(request: Request) -> Answer:
     changed = replace(_release(request), **{names.get(key, key): body[key] for key in fields if key in body})
     _ensure_tag(request, changed)
     request.repository.releases[changed.id] = changed
-    return Answer(as_json.release(request.site, request.repository, changed))
+    return Answer(release_as_json(request.site, request.repository, changed))
 
 
 def delete_release(request: Request) -> Answer:
@@ -94,7 +95,7 @@ def delete_release(request: Request) -> Answer:
 
 def list_assets(request: Request) -> Answer:
     """https://docs.github.com/en/rest/releases/assets#list-release-assets"""
-    return Answer(as_json.release(request.site, request.repository, _release(request))["assets"])
+    return Answer(release_as_json(request.site, request.repository, _release(request))["assets"])
 
 
 def upload_asset(request: Request) -> Answer:
@@ -115,7 +116,7 @@ def upload_asset(request: Request) -> Answer:
         site.now(),
     )
     repository.assets[asset.id] = asset
-    return Answer(as_json.asset(site, repository, asset), 201)
+    return Answer(asset_as_json(site, repository, asset), 201)
 
 
 def get_asset(request: Request) -> Answer:
@@ -123,7 +124,7 @@ def get_asset(request: Request) -> Answer:
     asset = _asset(request)
     if "octet-stream" in request.headers.get("accept", ""):
         return Answer(asset.content, content_type="application/octet-stream")
-    return Answer(as_json.asset(request.site, request.repository, asset))
+    return Answer(asset_as_json(request.site, request.repository, asset))
 
 
 def delete_asset(request: Request) -> Answer:
@@ -164,6 +165,44 @@ def _ensure_tag(request: Request, release: Release) -> None:
         raise invalid("Release", "target_commitish")
     check_update(repository, ref, None, commit)
     move_ref(request.site, repository, ref, None, commit, request.identity)
+
+
+def release_as_json(site: Site, repo: Repository, record: Release) -> Json:
+    here = f"/releases/{record.id}"
+    return {
+        "id": record.id,
+        "tag_name": record.tag,
+        "target_commitish": record.target,
+        "name": record.name,
+        "body": record.body,
+        "draft": record.draft,
+        "prerelease": record.prerelease,
+        "author": as_json.user(site, record.author),
+        "created_at": record.created_at,
+        "published_at": None if record.draft else record.created_at,
+        "assets": [asset_as_json(site, repo, one) for one in repo.assets.values() if one.release == record.id],
+        "url": as_json.api(site, repo, here),
+        "html_url": as_json.page(site, repo, f"/releases/tag/{record.tag}"),
+        "assets_url": as_json.api(site, repo, f"{here}/assets"),
+        "upload_url": f"{as_json.api(site, repo, here)}/assets{{?name,label}}",
+    }
+
+
+def asset_as_json(site: Site, repo: Repository, record: Asset) -> Json:
+    tag = repo.releases[record.release].tag
+    return {
+        "id": record.id,
+        "name": record.name,
+        "label": record.label,
+        "content_type": record.content_type,
+        "size": len(record.content),
+        "state": "uploaded",
+        "uploader": as_json.user(site, record.uploader),
+        "created_at": record.created_at,
+        "updated_at": record.created_at,
+        "url": as_json.api(site, repo, f"/releases/assets/{record.id}"),
+        "browser_download_url": as_json.page(site, repo, f"/releases/download/{tag}/{record.name}"),
+    }
 
 
 HERE = "/repos/{owner}/{repo}/releases"

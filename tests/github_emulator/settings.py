@@ -12,6 +12,7 @@ from . import as_json
 from .records import Environment, Json, Ruleset
 from .routing import Answer, RefusalError, Request, Route, invalid
 from .rules import rules_at
+from .site import Repository, Site
 
 WRITES = ("administration",)
 RULES = ("creation", "update", "deletion", "non_fast_forward", "pull_request", "required_status_checks")
@@ -21,7 +22,7 @@ FIELDS = ("target", "enforcement", "bypass_actors", "conditions", "rules")
 def list_rulesets(request: Request) -> Answer:
     """Without their rules: https://docs.github.com/en/rest/repos/rules#get-all-repository-rulesets"""
     site, repository = request.site, request.repository
-    return Answer([as_json.ruleset(site, repository, one, whole=False) for one in repository.rulesets.values()])
+    return Answer([ruleset_as_json(site, repository, one, whole=False) for one in repository.rulesets.values()])
 
 
 def create_ruleset(request: Request) -> Answer:
@@ -37,7 +38,7 @@ def create_ruleset(request: Request) -> Answer:
 
 def get_ruleset(request: Request) -> Answer:
     """Bypass actors only for those who may write it: https://docs.github.com/en/rest/repos/rules#get-a-repository-ruleset"""
-    shown = as_json.ruleset(request.site, request.repository, _ruleset(request))
+    shown = ruleset_as_json(request.site, request.repository, _ruleset(request))
     identity, repository = request.identity, request.repository
     admin = (
         repository.has_role(identity.login, "admin") if identity.kind == "user" else repository.grants(identity, WRITES)
@@ -68,13 +69,13 @@ def branch_rules(request: Request) -> Answer:
 def list_environments(request: Request) -> Answer:
     """https://docs.github.com/en/rest/deployments/environments#list-environments"""
     repository = request.repository
-    shown = [as_json.environment(request.site, repository, one) for one in repository.environments.values()]
+    shown = [environment_as_json(request.site, repository, one) for one in repository.environments.values()]
     return Answer(shown, listed="environments")
 
 
 def get_environment(request: Request) -> Answer:
     """https://docs.github.com/en/rest/deployments/environments#get-an-environment"""
-    return Answer(as_json.environment(request.site, request.repository, _environment(request)))
+    return Answer(environment_as_json(request.site, request.repository, _environment(request)))
 
 
 def put_environment(request: Request) -> Answer:
@@ -144,7 +145,7 @@ def _store_ruleset(request: Request, ruleset: Ruleset, status: int = 200) -> Ans
     if unknown:
         raise RefusalError(422, "Validation Failed", [f"This emulator enforces no rule {name!r}" for name in unknown])
     ruleset = request.repository.rulesets[ruleset.id] = replace(ruleset, settings=settings)
-    return Answer(as_json.ruleset(request.site, request.repository, ruleset), status)
+    return Answer(ruleset_as_json(request.site, request.repository, ruleset), status)
 
 
 def _environment(request: Request) -> Environment:
@@ -152,6 +153,34 @@ def _environment(request: Request) -> Environment:
     if environment is None:
         raise RefusalError(404, "Not Found")
     return environment
+
+
+def ruleset_as_json(site: Site, repo: Repository, record: Ruleset, *, whole: bool = True) -> Json:
+    """A ruleset; lists leave its rules and conditions out."""
+    shown = record.settings if whole else {key: record.settings[key] for key in ("target", "enforcement")}
+    return {
+        "id": record.id,
+        "name": record.name,
+        "source_type": "Repository",
+        "source": repo.full_name,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "_links": {"self": {"href": as_json.api(site, repo, f"/rulesets/{record.id}")}},
+        **shown,
+    }
+
+
+def environment_as_json(site: Site, repo: Repository, record: Environment) -> Json:
+    rules = [{"id": record.id, "type": "branch_policy"}] if record.settings["deployment_branch_policy"] else []
+    return {
+        "id": record.id,
+        "name": record.name,
+        "created_at": record.created_at,
+        "updated_at": record.created_at,
+        "protection_rules": rules,
+        "deployment_branch_policy": record.settings["deployment_branch_policy"],
+        "url": as_json.api(site, repo, f"/environments/{record.name}"),
+    }
 
 
 HERE = "/repos/{owner}/{repo}"

@@ -83,6 +83,7 @@ jobs:
     runs-on: ubuntu-24.04
     environment: arbiter
     steps:
+      - run: echo "of the machine ${OUTSIDE:-nothing}, of the test ${INSIDE:-nothing}, $https_proxy"
       - run: echo "$GITHUB_EVENT_NAME by ${{ github.actor }} key ${#KEY} ${{ github.event.workflow_run.conclusion }}"
         env: {KEY: "${{ secrets.ARBITER_KEY }}"}
 """
@@ -175,12 +176,14 @@ def test_a_dispatch_pushes_hands_files_on_and_opens_a_pull_request_that_starts_n
     assert [found.conclusion for found in workflow.get_runs()] == ["success"]
 
 
-def test_a_schedule_comes_when_the_test_says_so(lab):
+def test_a_schedule_comes_when_the_test_says_so_and_steps_see_nothing_of_the_machine(lab, monkeypatch):
+    monkeypatch.setenv("OUTSIDE", "a secret of the machine")
     lab.site.fire_schedule("ann/acting", "evolve.yml")
     assert [(run.event, run.ref, run.conclusion) for run in runs(lab)] == [
         ("schedule", "refs/heads/main", "success"),
         ("workflow_run", "refs/heads/main", "success"),
     ]
+    assert "of the machine nothing, of the test something, http://127.0.0.1:9" in runs(lab)[-1].log
 
 
 def test_an_environments_secret_stays_on_its_branches(lab):

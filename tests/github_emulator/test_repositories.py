@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -100,6 +101,22 @@ def test_a_ref_moves_forward_only_unless_forced(stage, refused):
     ref.delete()
     with refused(404):
         repo.get_git_ref("heads/work")
+
+
+def test_of_many_who_make_the_same_branch_at_once_one_does(stage):
+    github = pytest.importorskip("github")
+    repos = [stage.repo(who) for who in ("ann", "dev", "bot", "other") * 3]
+    head = repos[0].get_branch("main").commit.sha
+
+    def make(repo):
+        try:
+            return repo.create_git_ref("refs/heads/lock", head).ref
+        except github.GithubException as error:
+            return error.status
+
+    with ThreadPoolExecutor(len(repos)) as pool:
+        answers = list(pool.map(make, repos))
+    assert sorted(answers, key=str) == [422] * 11 + ["refs/heads/lock"]
 
 
 def test_a_comparison_has_commits_files_and_where_they_parted(stage):
