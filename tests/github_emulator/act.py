@@ -160,6 +160,8 @@ class Process:
         }
         for name, value in variables.items():
             yield from ("--env", f"{name}={value}")
+        for name, value in self._repository.variables.items():
+            yield from ("--var", f"{name}={value}")
         for name, value in self._secrets.items():
             yield from ("--secret", f"{name}={value}")
         for name, value in run.payload.get("inputs", {}).items():

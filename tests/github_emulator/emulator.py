@@ -136,6 +136,14 @@ class GitHubEmulator:
             there = found.environments.get(environment, blank)
             found.environments[environment] = replace(there, secrets={**there.secrets, name: value})
 
+    def variable(self, repository: str, name: str, value: str) -> None:
+        """A configuration variable, which workflows read as `vars.NAME`.
+
+        https://docs.github.com/en/actions/how-tos/write-workflows/choose-what-workflows-do/use-variables
+        """
+        with self.site.lock:
+            self.site.repositories[repository].variables[name] = value
+
     def fire_schedule(self, repository: str, workflow: str) -> None:
         """Let the hour of a scheduled workflow come: `workflow` is its file's name.
 

@@ -65,6 +65,7 @@ class Repository:
         self.token_options: Json = {}
         self.pages: Json = {}
         self.secrets: dict[str, str] = {}
+        self.variables: dict[str, str] = {}
         self.runs: dict[int, Run] = {}
 
     def role(self, login: str) -> str:
