@@ -65,6 +65,7 @@ class Process:
                 "http_proxy": NOWHERE,
                 "https_proxy": NOWHERE,
                 "no_proxy": "127.0.0.1,localhost",
+                "GIT_TERMINAL_PROMPT": "0",
                 **environment,
                 "HOME": str(folder / "home"),
                 "XDG_CONFIG_HOME": str(folder / "config"),
