@@ -65,7 +65,8 @@ class Process:
                 "http_proxy": NOWHERE,
                 "https_proxy": NOWHERE,
                 "no_proxy": "127.0.0.1,localhost",
-                "GIT_TERMINAL_PROMPT": "0",
+                "GIT_TERMINAL_PROMPT": "0",  # act gives steps a terminal, GitHub does not
+                "PAGER": "cat",
                 **environment,
                 "HOME": str(folder / "home"),
                 "XDG_CONFIG_HOME": str(folder / "config"),
