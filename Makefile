@@ -33,7 +33,7 @@ test: setup $(VENV)/.dev ## the tests (ARGS)
 	$(BIN)/python -m pytest $(ARGS)
 
 proofs: setup $(VENV)/.dev ## the slow proofs (ARGS)
-	$(BIN)/python -m pytest -m proof tests/proofs $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=0 -m proof tests/proofs $(ARGS)
 
 check: setup $(VENV)/.dev ## everything that a change must pass
 	$(BIN)/ruff check

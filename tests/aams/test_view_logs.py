@@ -76,4 +76,5 @@ def test_a_verdict_without_scores_leaves_its_cells_empty(tell: Any, read: Any) -
     views = compile_views(tell.first_and(events))
     _, row = read.lineage(views)
     assert (row["recall"], row["generalize"], row["pairs"], row["e_value"]) == ("", "", "", "")
-    assert [best["generation"] for best in read.json(views["docs/metrics.json"])["best"]] == ["G000"]
+    metrics = read.json(views["docs/metrics.json"])
+    assert [metrics["rows"][cycle]["generation"] for cycle in metrics["best"]] == ["G000"]
