@@ -124,11 +124,11 @@ def _read_record(kind: Any, data: Any, path: str, source: str) -> Any:
     for key in data:
         if key not in names:
             raise AamsError(
-                Problem("unknown key", got=repr(key), advice="remove it", path=path.lstrip("."), file=source)
+                Problem("unknown key", got=repr(key), advice="remove it", path=path.removeprefix("."), file=source)
             )
     for name in names:
         if name not in data:
-            raise AamsError(Problem(f"key {name!r} is missing", path=path.lstrip("."), file=source))
+            raise AamsError(Problem(f"key {name!r} is missing", path=path.removeprefix("."), file=source))
     return kind(**{name: _read(hints[name], data[name], f"{path}.{name}", source) for name in names})
 
 
@@ -138,7 +138,7 @@ def _misfit(wanted: str, got: Any, path: str, source: str) -> AamsError:
         Problem(
             f"must be {wanted}",
             got=shown if len(shown) < 80 else shown[:77] + "...",
-            path=path.lstrip("."),
+            path=path.removeprefix("."),
             file=source,
         )
     )

@@ -147,8 +147,7 @@ def futile(differences: Sequence[float], level: float, max_pairs: int) -> bool:
     if count == 0:
         return False
     way = ALLOWANCE * math.sqrt(max(0.0, 1 / count - 1 / max_pairs))
-    alignment = _alignment(differences)
-    effect = math.tan(math.asin(alignment)) if abs(alignment) < 1 else math.copysign(math.inf, alignment)
+    effect = math.tan(math.asin(_alignment(differences)))
     hoped = math.sqrt(2) * math.sinh(math.asinh(effect / math.sqrt(2)) + way / math.sqrt(2))
     return _evidence(max(count, max_pairs), math.sin(math.atan(hoped))) < 1 / level
 

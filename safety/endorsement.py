@@ -43,23 +43,24 @@ def check_promotions(root: Path, ledger: Iterable[Recorded]) -> int:
     repositories: set[str] = set()
     count = 0
     for entry, entry_digest in ledger:
-        facts, case = facts_of(entry), cases.setdefault(entry.cycle, _Case())
+        facts, case, head = facts_of(entry), cases.setdefault(entry.cycle, _Case()), heads.get(entry.domain, "")
         match facts:
             case Frozen() if facts.stage != "trial":
-                case.proposals.append((entry, facts.proposer, facts.manifest, heads.get(entry.domain, "")))
+                case.proposals.append((entry, facts.proposer, facts.manifest, head))
             case Recalled():
                 manifest = recall_digest(facts.generation, facts.reason)
-                case.proposals.append((entry, facts.proposer, manifest, heads.get(entry.domain, "")))
+                case.proposals.append((entry, facts.proposer, manifest, head))
             case Trained() if facts.stage != "trial":
                 case.results.append(facts.results)
             case Approved():
-                head = heads.get(entry.domain, "")
                 results = digest(case.results) if case.results else ""
                 signers = [
                     _check_one(root, proposed, signed, "propose", facts.generation, manifest, "", at_head)
                     for proposed, signed, manifest, at_head in case.proposals
                 ]
-                last = case.proposals[-1][2] if case.proposals else ""
+                if not case.proposals:
+                    raise _refusal(entry, "was promoted and nobody proposed it", facts.generation)
+                last = case.proposals[-1][2]
                 second = _check_one(root, entry, facts.approver, "verdict", facts.generation, last, results, head)
                 with _naming(entry):
                     for first in signers:

@@ -76,7 +76,7 @@ def make_keys(root: Path, who: str, clock: Callable[[], str] = utc_now) -> tuple
             raise failure("one key can't hold both roles", fingerprint(keys["verdict"]), "remove one", file=KEYS)
         lacking = [role for role in ROLES if not _lines_of(signers, role, keys[role])]
         if lacking:
-            change_signers(path, [AllowedKey(f"{who}-{role}", role, keys[role], now) for role in lacking])
+            change_signers(path, [AllowedKey(f"{who}-{role}", role, keys[role], now) for role in lacking], now)
             made.append(ALLOWED_SIGNERS)
     return tuple(made)
 
@@ -113,7 +113,7 @@ def rotate_key(root: Path, role: Role, clock: Callable[[], str] = utc_now) -> Al
         if not upcoming.is_file():
             generate(upcoming)
         new = AllowedKey(lines[-1].principal, role, public_key(upcoming), now)
-        change_signers(root / ALLOWED_SIGNERS, [new], over, now)
+        change_signers(root / ALLOWED_SIGNERS, [new], now, over)
         _settle(root, role)
     return new
 

@@ -7,8 +7,10 @@ that local cycles are reproducible; who knows it can look ahead, which is why a 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from decimal import Decimal
+from fractions import Fraction
 
 from aams.canonical import digest
 
@@ -18,7 +20,7 @@ _BITS = 64
 def is_placebo(secret: bytes, cycle: str, rate: Decimal) -> bool:
     """Toss the cycle's coin: true with probability `rate`, which is compared exactly."""
     ticket = int(_derive(secret, f"placebo/{cycle}")[: _BITS // 4], 16)
-    return bool(Decimal(ticket) < rate * 2**_BITS)
+    return ticket < Fraction(rate) * (1 << _BITS)
 
 
 def salt_of(secret: bytes, cycle: str) -> str:
@@ -32,4 +34,4 @@ def seal(salt: str, spec: str, placebo: bool) -> str:
 
 
 def _derive(secret: bytes, purpose: str) -> str:
-    return hmac.digest(secret, purpose.encode(), "sha256").hex()
+    return hmac.digest(secret, purpose.encode(), hashlib.sha256).hex()

@@ -151,7 +151,7 @@ def check(statement: Statement, signature: str, allowed_signers: Path, at: str, 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "allowed_signers").write_bytes(signers)
-        (folder / "signature").write_text(signature, encoding="ascii")
+        (folder / "signature").write_bytes(signature.encode())
         arguments = ["-Y", "verify", "-n", namespace, "-I", allowed.principal, "-O", f"verify-time={when}"]
         if krl is not None:
             (folder / "revoked_keys").write_bytes(krl)
@@ -213,14 +213,14 @@ def dissect(signature: str) -> tuple[PublicKey, str]:
     kind = next((kind for kind in KINDS if parts[0].startswith(wire_string(kind.encode()))), None)
     if kind is None:
         raise _refusal("must be made by an ed25519 key", repr(parts[0][4:34]), "sign with another key")
-    return PublicKey(kind, base64.b64encode(parts[0]).decode()), parts[1].decode("ascii", "replace")
+    return PublicKey(kind, base64.b64encode(parts[0]).decode()), parts[1].decode(errors="replace")
 
 
 def _strings(content: bytes) -> list[bytes] | None:
     """Cut bytes into the SSH strings they are; None when they are not exactly that."""
     parts = []
     while content:
-        end = 4 + int.from_bytes(content[:4], "big")
+        end = 4 + int.from_bytes(content[:4])
         if end > len(content):
             return None
         parts.append(content[4:end])
@@ -228,5 +228,5 @@ def _strings(content: bytes) -> list[bytes] | None:
     return parts
 
 
-def _refusal(what: str, got: str = "", advice: str = "", file: str = "") -> SignatureError:
+def _refusal(what: str, got: str, advice: str = "", file: str = "") -> SignatureError:
     return SignatureError(Problem("a signature is refused: " + what, got, advice, file))

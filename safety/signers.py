@@ -64,7 +64,7 @@ def parse_signers(content: bytes, source: str) -> tuple[AllowedKey, ...]:
     """
     return tuple(
         _parse_line(line, source, number)
-        for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1)
+        for number, line in enumerate(content.decode(errors="replace").split("\n"), start=1)
         if _is_entry(line)
     )
 
@@ -127,7 +127,7 @@ def signer_line(allowed: AllowedKey) -> str:
     return f"{allowed.principal} {','.join(options)} {allowed.key.kind} {allowed.key.base64}"
 
 
-def change_signers(path: Path, add: Iterable[AllowedKey], ended: Iterable[AllowedKey] = (), now: str = "") -> None:
+def change_signers(path: Path, add: Iterable[AllowedKey], now: str, ended: Iterable[AllowedKey] = ()) -> None:
     """Write the file anew: `ended` lines get valid-before = `now`, `add` go to its end, all else stays as it is.
 
     Raises:
@@ -135,7 +135,7 @@ def change_signers(path: Path, add: Iterable[AllowedKey], ended: Iterable[Allowe
     """
     content = read_bounded(path, MAX_SIGNERS_BYTES) if path.exists() else b""
     over = frozenset(ended)
-    lines = content.decode("utf-8", "replace").split("\n")
+    lines = content.decode(errors="surrogateescape").split("\n")
     for index, line in enumerate(lines):
         allowed = _parse_line(line, str(path), index + 1) if _is_entry(line) else None
         if allowed in over and allowed:
@@ -143,7 +143,7 @@ def change_signers(path: Path, add: Iterable[AllowedKey], ended: Iterable[Allowe
     while lines and not lines[-1]:
         lines.pop()
     lines += [signer_line(allowed) for allowed in add]
-    write_whole(path, ("\n".join(lines) + "\n").encode("utf-8"))
+    write_whole(path, ("\n".join(lines) + "\n").encode(errors="surrogateescape"))
 
 
 def revoked_path(root: Path) -> Path | None:
@@ -177,10 +177,10 @@ def revoked_among(keys: Iterable[PublicKey], path: Path | None) -> frozenset[Pub
         folder = Path(name)
         (folder / "krl").write_bytes(read_revoked(path))
         for index, key in enumerate(asked):
-            (folder / str(index)).write_text(f"{key.kind} {key.base64}\n", encoding="ascii")
+            (folder / str(index)).write_bytes(f"{key.kind} {key.base64}\n".encode())
         answer = ask("-Q", "-f", "krl", *(str(index) for index in range(len(asked))), folder=folder)
     verdicts = answer.stdout.splitlines()
-    if [line.rpartition(": ")[2] in ("ok", "REVOKED") for line in verdicts] != [True] * len(asked):
+    if [line.endswith((": ok", ": REVOKED")) for line in verdicts] != [True] * len(asked):
         raise failure("can't be read by ssh-keygen", answer.complaint, "restore it from Git", file=str(path))
     return frozenset(key for key, line in zip(asked, verdicts, strict=True) if line.endswith(": REVOKED"))
 
@@ -196,8 +196,8 @@ def add_revoked(path: Path, key: PublicKey) -> None:
         update = ["-u"] if path.exists() else []
         if update:
             (folder / "krl").write_bytes(read_revoked(path))
-        (folder / "key").write_text(f"{key.kind} {key.base64}\n", encoding="ascii")
-        answer = ask("-q", "-k", *update, "-f", "krl", "key", folder=folder)
+        (folder / "key").write_bytes(f"{key.kind} {key.base64}\n".encode())
+        answer = ask("-k", *update, "-f", "krl", "key", folder=folder)
         if answer.status != 0:
             raise failure("can't be added to", f"{fingerprint(key)}: {answer.complaint}", file=str(path))
         write_whole(path, read_revoked(folder / "krl"))

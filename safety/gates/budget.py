@@ -25,17 +25,17 @@ def check(proposal: Proposal, contract: Contract) -> tuple[Finding, ...]:
         for run in proposal.runs
         if run.steps > limits.steps
     ]
-    costs = [proposal.costs[run.spec] for run in proposal.runs]
-    items = sum(run.steps * cost.items * cost.item_tokens for run, cost in zip(proposal.runs, costs, strict=True))
-    compute = sum(run.steps * cost.step_flops for run, cost in zip(proposal.runs, costs, strict=True))
-    heaviest = sorted((cost.activation_bytes + cost.optimizer_bytes for cost in costs), reverse=True)
+    planned = [(run.steps, proposal.costs[run.spec]) for run in proposal.runs]
+    items = sum(steps * cost.items * cost.item_tokens for steps, cost in planned)
+    compute = sum(steps * cost.step_flops for steps, cost in planned)
+    heaviest = sorted((cost.activation_bytes + cost.optimizer_bytes for _, cost in planned), reverse=True)
     totals = (
         ("takes more compute than is left of the month", compute, proposal.month_flops_left),
         ("processes more tokens or samples than the contract allows", items, limits.items),
         ("needs more memory than the contract allows", sum(heaviest[: proposal.parallel_count]), limits.memory_bytes),
         (
             "returns more bytes than the contract allows",
-            sum(WEIGHT_BYTES * cost.parameters for cost in costs),
+            sum(WEIGHT_BYTES * cost.parameters for _, cost in planned),
             limits.disk_bytes,
         ),
     )

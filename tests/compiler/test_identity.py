@@ -154,6 +154,28 @@ def test_written_concisely_nothing_that_equals_its_default_is_left() -> None:
     assert tree == language(position={"op": "rope"})
 
 
+def test_a_number_has_its_declared_type_in_full() -> None:
+    model = full(language(soft_cap=15))["model"]
+    assert (repr(model["soft_cap"]), repr(model["width"])) == ("15.0", "64")
+    assert full(language())["model"]["soft_cap"] is None
+
+
+def test_written_concisely_repeats_stay_as_they_are() -> None:
+    for written in (blocks(ATTENTION, repeat=3), blocks(ATTENTION, ATTENTION)):
+        assert concise(full(written)) == written
+
+
+def test_at_its_simplest_a_run_of_equal_blocks_is_one_repeat() -> None:
+    windowed = {**ATTENTION, "window": 100}
+    for mixers, repeats in (
+        ((ATTENTION, ATTENTION, CONVOLUTION), [2, 1]),
+        ((ATTENTION, CONVOLUTION, ATTENTION), [1, 1, 1]),
+        ((ATTENTION, windowed, ATTENTION), [3]),
+    ):
+        assert [block["repeat"] for block in simplest(blocks(*mixers))["model"]["blocks"]] == repeats
+    assert [block["repeat"] for block in simplest(blocks(ATTENTION, windowed, repeat=3))["model"]["blocks"]] == [6]
+
+
 def test_replacing_shares_what_did_not_change() -> None:
     tree = blocks(ATTENTION, CONVOLUTION)
     changed = replaced(tree, MIXER, CONVOLUTION)

@@ -15,7 +15,7 @@ from aams.canonical import canonical_json, to_data
 from aams.errors import AamsError
 from aams.records import Criterion, Evidence, Fitness, Look, Pair, Scores, Standing
 from evaluator import statistics
-from evaluator.arbiter import MOST_EVIDENCE, decide, look_at, refuse
+from evaluator.arbiter import MOST_EVIDENCE, decide, look_at, look_back, refuse
 from safety.contract import CONTRACT_PATH, load_contract
 
 CONTRACT = load_contract(Path(__file__).parents[2] / CONTRACT_PATH)
@@ -64,8 +64,16 @@ def test_a_better_child_is_accepted_with_every_number() -> None:
     assert tuple(criterion.name for criterion in decision.criteria) == CRITERIA
     assert decision.reasons[0] == "Proven after 6 pairs: the e-value 812.5 is at least 500, for attempt 3"
     assert decision.criteria[0] == Criterion("evidence", 812.5, ">=", 500.0, True)
-    assert decision.reasons[1] == "Generalize 0.83 is at least 0.82, the control's 0.8 plus 0.02"
-    assert len(decision.reasons) == len(CRITERIA)
+    assert decision.criteria[4] == Criterion("tone_drift", 0.01, "<=", 0.05, True)
+    assert decision.reasons[1:] == (
+        "Generalize 0.83 is at least 0.82, the control's 0.8 plus 0.02",
+        "Recall 0.8 is at least 0.75, the control's 0.8 less 0.05",
+        "Recall 0.8 is at least 0.75, the lineage's best, 0.8, less 0.05",
+        "Tone drift 0.01 is at most 0.05, the limit against the control",
+        "Tone drift 0.02 is at most 0.15, the limit against the root",
+        "Recall 0.8 is at least 0, the floor",
+        "The number of law violations 0 is at most 0, the limit",
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,6 +169,19 @@ def test_what_is_not_a_number_never_passes(place: str, number: float) -> None:
         assert decision.criteria == ()
         assert "is not a finite number" in decision.reasons[0]
         canonical_json(to_data(decision))
+
+
+def test_every_number_that_is_not_finite_is_named() -> None:
+    nothing = Fitness(math.nan, math.nan, math.nan, math.nan, 0)
+    evidence = replace(looked(e_value=math.nan), child=nothing, control=nothing, best_recall=math.nan)
+    names = ("recall", "generalize", "tone drift", "bits")
+    assert decide(CONTRACT, replace(evidence, root_drift=math.nan)).reasons == tuple(
+        f"{name} is not a finite number"
+        for name in (
+            *("best recall", "tone drift from the root", "the e-value"),
+            *(f"the {arm}'s {name}" for arm in ("child", "control") for name in names),
+        )
+    )
 
 
 def test_a_child_that_could_not_be_scored_is_rejected_with_the_reason() -> None:
@@ -324,6 +345,41 @@ def test_what_is_released_can_be_recomputed_from_what_is_released() -> None:
     assert look.e_value == pytest.approx(min(statistics.e_value(used), MOST_EVIDENCE), rel=1e-5)
     assert look.gain == pytest.approx(statistics.shrunken(used), abs=1e-6)
     assert (look.low, look.high) == pytest.approx(statistics.confidence_sequence(used, 0.05), abs=1e-6)
+
+
+def test_what_is_released_of_a_look_has_six_digits() -> None:
+    look = look_at(CONTRACT, pairs_of([0.031, 0.04, 0.027, 0.035, 0.01, 0.05]), 40, 0)
+    assert (look.e_value, look.gain, look.low, look.high) == (93.4003, 0.027571, 0.006169, 0.058164)
+
+
+BETTER, WORSE = [0.04, 0.041, 0.039, 0.042, 0.038, 0.04], [-0.04, -0.041, -0.039, -0.042, -0.038, -0.04]
+
+
+@pytest.mark.parametrize(
+    ("gains", "standing", "pairs", "gain"),
+    [
+        (BETTER, "futile", 4, 0.0324),
+        (WORSE, "proven", 4, -0.0324),
+        (WORSE[:3], "more", 3, -0.03),
+        ([*ALMOST, 0.03], "futile", 4, 0.024),
+        ([0.02, -0.03] * 8, "futile", 5, 0.0),
+    ],
+)
+def test_a_rechallenge_proves_that_the_predecessor_is_better(
+    gains: list[float], standing: Standing, pairs: int, gain: float
+) -> None:
+    """At the contract's alpha; the gain and its interval stay the champion's."""
+    look = look_back(CONTRACT, pairs_of(gains))
+    assert (look.standing, look.pairs, look.gain) == (standing, pairs, gain)
+    assert (look.attempt, look.discoveries, look.level) == (1, 0, 0.05)
+    assert look.low <= look.gain * (pairs + 1) / pairs + 1e-6
+    assert look.high >= look.gain * (pairs + 1) / pairs - 1e-6
+
+
+def test_a_rechallenge_ends_with_the_contracts_last_pair() -> None:
+    few = replace(CONTRACT, promotion=replace(CONTRACT.promotion, pairs_min=2, pairs_max=3))
+    assert [look_back(few, pairs_of(WORSE[:count])).standing for count in (1, 2, 3)] == ["more", "more", "proven"]
+    assert look_back(few, pairs_of([-0.04, -0.03, -0.01])).standing == "undecided"
 
 
 def test_a_pair_that_is_not_a_number_is_refused() -> None:

@@ -75,7 +75,7 @@ def test_thresholds_are_the_decimals_that_were_written(tmp_path: Path) -> None:
         ("holdout_step: 0.001", "holdout_step: 0", "promotion.holdout_step"),
         ("pairs_min: 4", "pairs_min: 1", "promotion.pairs_min: .*minimum"),
         ("pairs_max: 16", "pairs_max: 65", "promotion.pairs_max: .*maximum"),
-        ("pairs_min: 4", "pairs_min: 17", "promotion.pairs_min is above promotion.pairs_max; got 17"),
+        ("pairs_min: 4", "pairs_min: 17", "contract.yaml: promotion.pairs_min is above promotion.pairs_max; got 17"),
         ("alpha: 0.05", "alpha: 0", "promotion.alpha: .*minimum"),
         ("alpha: 0.05", "alpha: 0.51", "promotion.alpha: .*maximum"),
         ("placebo_rate: 0.1", "placebo_rate: 1.1", "promotion.placebo_rate: .*maximum"),
@@ -83,6 +83,11 @@ def test_thresholds_are_the_decimals_that_were_written(tmp_path: Path) -> None:
         ("epoch_attempts: 1000", "epoch_attempts: 0", "promotion.epoch_attempts: .*minimum"),
         ("rechallenge_days: 30", "rechallenge_days: 0.5", "promotion.rechallenge_days: .*'integer'"),
         ("training_flops: 5000000000000000", "training_flops: 0", "month.training_flops: .*minimum"),
+        (
+            "training_flops: 5000000000000000",
+            "training_flops: 9007199254740992",
+            "contract.yaml: month.training_flops: must be an integer of at most",
+        ),
         ("training_flops: 5000000000000000", "training_flops: 5e15", "month.training_flops: .*'integer'"),
         ("language: [", "language: [../../etc/passwd, ", "data.allowed.language"),
         ("language: [", "language: [tiny-stories, ", "data.allowed.language: .*non-unique"),
@@ -104,7 +109,7 @@ def test_thresholds_are_the_decimals_that_were_written(tmp_path: Path) -> None:
         ("train_s: 86400", "train_s: one day", "deadlines.train_s: .*'integer'"),
         ("verify_s: 604800", "verify_s: -1", "deadlines.verify_s: .*minimum"),
         ("law: 6", "law: 7", r"laws\[5\].law: .*maximum"),
-        ("law: 6", "law: 5", "laws must be numbered in order; got 1, 2, 3, 4, 5, 5"),
+        ("law: 6", "law: 5", "contract.yaml: laws must be numbered in order; got 1, 2, 3, 4, 5, 5"),
         ("law: 1,", "law: 2,", "laws must be numbered in order; got 2, 2, 3, 4, 5, 6"),
         ("name: logged", "name: Logged!", r"laws\[5\].name"),
         ("  - {law: 6, name: logged", "  # {law: 6, name: logged", "laws: .*too short"),
@@ -121,6 +126,13 @@ def test_a_contract_that_does_not_fit_is_refused_with_its_place(
     assert old in TEXT
     path.write_text(TEXT.replace(old, new), encoding="utf-8")
     with pytest.raises(AamsError, match=complaint):
+        load_contract(path)
+
+
+def test_a_misfit_is_advised_to_read_the_schema(tmp_path: Path) -> None:
+    path = tmp_path / "contract.yaml"
+    path.write_text(TEXT.replace("steps: 2000", "steps: 0"), encoding="utf-8")
+    with pytest.raises(AamsError, match=r"budget.steps: .*; contract\.schema\.json says what fits$"):
         load_contract(path)
 
 

@@ -57,10 +57,21 @@ FAILING: dict[str, list[tuple[dict[str, Any], str]]] = {
             {"costs": {PARENT: COST, CHILD: replace(COST, activation_bytes=10_968_000_001)}},
             "needs more memory than the contract allows",
         ),
-        ({"costs": {PARENT: COST, CHILD: replace(COST, parameters=10**15)}}, "returns more bytes"),
+        (
+            {"costs": {PARENT: COST, CHILD: replace(COST, activation_bytes=11_984_000_001)}, "parallel_count": 1},
+            "needs more memory than the contract allows; got 12,000,000,001, the limit is 12,000,000,000",
+        ),
+        (
+            {"costs": {PARENT: COST, CHILD: replace(COST, parameters=1_249_000_001)}},
+            "returns more bytes than the contract allows; got 5,000,000,004, the limit is 5,000,000,000",
+        ),
     ],
     "data": [
         ({"corpus": "the-whole-internet", "active_corpus": "the-whole-internet"}, "does not allow this corpus"),
+        (
+            {"domain": "vision"},
+            "does not allow this corpus; got allowed in vision: cluttered-digits, mnist, fashion-mnist, cifar-10",
+        ),
         ({"domain": "speech"}, "does not allow this corpus; got allowed in speech: none"),
         ({"active_corpus": "another"}, "is not the active one of the domain; got active is another"),
         ({"source": "/etc/passwd"}, "the contract forbids this source; got /etc/passwd is like /*"),
@@ -104,8 +115,24 @@ def test_a_gate_refuses_with_its_own_name_and_remedy(name: str, change: dict[str
 
 
 def test_exactly_the_limit_passes() -> None:
-    costs = {PARENT: COST, CHILD: replace(COST, items=4900, activation_bytes=10_968_000_000)}
+    full = replace(COST, items=4900, activation_bytes=10_968_000_000, parameters=1_249_000_000)
+    costs = {PARENT: COST, CHILD: full}
     assert check_gates(replace(PASSING, costs=costs), CONTRACT) == ()
+
+
+@pytest.mark.parametrize(("steps", "compute_flops"), [(1900, 600_000), (1400, 400_000)])
+def test_five_percent_of_the_compute_may_be_left_over_or_missing(steps: int, compute_flops: int) -> None:
+    whole = replace(PASSING, runs=(replace(PASSING.runs[0], steps=steps),), compute_flops=compute_flops)
+    assert check_gates(whole, CONTRACT) == ()
+    (finding,) = check_gates(replace(whole, compute_flops=compute_flops + 1 if steps == 1900 else 399_999), CONTRACT)
+    assert (finding.gate, finding.subject) == ("fairness", "control-0")
+
+
+def test_a_spec_is_named_by_the_first_twelve_digits_of_its_id() -> None:
+    (finding,) = check_gates(replace(PASSING, head="c" * 64), CONTRACT)
+    assert (finding.subject, finding.got) == ("a" * 12, f"HEAD names {'c' * 12}")
+    (finding,) = check_gates(replace(PASSING, parent=""), CONTRACT)
+    assert (finding.subject, finding.got) == ("no spec", f"HEAD names {'a' * 12}")
 
 
 def test_language_counts_tokens_where_pictures_count_themselves() -> None:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import hmac
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 from itertools import combinations, product
 from math import sqrt
 
@@ -33,6 +34,15 @@ def test_a_cycle_that_is_a_placebo_stays_one_at_any_higher_rate() -> None:
     for cycle in CYCLES[:500]:
         coins = [is_placebo(SECRET, cycle, rate) for rate in rates]
         assert coins == sorted(coins)
+
+
+def test_the_coin_is_64_bits_that_lie_below_the_rate() -> None:
+    """A placebo's ticket, as anybody with the secret can draw it, is below the rate and not equal to it."""
+    for cycle in CYCLES[:100]:
+        ticket = int.from_bytes(hmac.digest(SECRET, f"placebo/{cycle}".encode(), "sha256")[:8])
+        rate = Context(prec=80).divide(Decimal(ticket), Decimal(2**64))
+        assert not is_placebo(SECRET, cycle, rate)
+        assert is_placebo(SECRET, cycle, rate.next_plus(Context(prec=80)))
 
 
 def test_the_coin_and_the_salt_are_the_same_whenever_they_are_asked_for() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -89,6 +90,14 @@ def signature(folder: Path) -> str:
 
 def test_who_signed_is_the_name_and_the_fingerprint_of_the_key(desk: Desk, signature: str) -> None:
     assert check(SIGNED, signature, desk.allowed, AT) == Signer("ann-propose", desk.name("ann"))
+
+
+@pytest.mark.parametrize("digest", ["sha256", "sha512"])
+def test_either_digest_that_ssh_keygen_offers_will_do(digest: str, desk: Desk) -> None:
+    arguments = ("-Y", "sign", "-n", NAMESPACES["propose"], "-O", f"hashalg={digest}", "-f", str(desk.key("ann")))
+    signature = ask(*arguments, stdin=payload(SIGNED)).stdout
+    assert wire_string(digest.encode()) in unarmored(signature)
+    assert check(SIGNED, signature, desk.allowed, AT).principal == "ann-propose"
 
 
 def test_only_the_diagonal_verifies(desk: Desk, tmp_path: Path) -> None:
@@ -205,20 +214,49 @@ def test_the_callers_time_zone_changes_nothing(
     check(SIGNED, signature, desk.allowed, AT)
 
 
-def test_each_refusal_names_its_reason(desk: Desk, signature: str) -> None:
-    eve = sign(SIGNED, desk.key("eve"))
-    with pytest.raises(SignatureError, match=f"its key is unknown; got {desk.name('eve')}".replace("+", r"\+")):
-        check(SIGNED, eve, desk.allowed, AT)
-    with pytest.raises(SignatureError, match="its key may not sign as propose"):
-        check(SIGNED, sign(SIGNED, desk.key("arbiter")), desk.allowed, AT)
-    with pytest.raises(SignatureError, match="must be made in the namespace aams-verdict-v1; got 'aams-propose-v1'"):
-        check(replace(SIGNED, role="verdict"), signature, desk.allowed, AT)
-    with pytest.raises(SignatureError, match=r"does not hold for this statement; got .*incorrect signature"):
-        check(replace(SIGNED, generation="G008"), signature, desk.allowed, AT)
+def refusal(*arguments: Any) -> str:
+    with pytest.raises(SignatureError) as refused:
+        check(*arguments)
+    return str(refused.value).replace("a signature is refused: ", "")
+
+
+def test_each_refusal_names_its_reason(desk: Desk, signature: str, tmp_path: Path) -> None:
+    ann, path = desk.name("ann"), desk.allowed
+    unknown = f"{path}: its key is unknown; got {desk.name('eve')}; a person adds keys with `aams keys init`"
+    assert refusal(SIGNED, sign(SIGNED, desk.key("eve")), path, AT) == unknown
+    role = f"{path}: its key may not sign as propose; got {desk.name('arbiter')} of verdict"
+    assert refusal(SIGNED, sign(SIGNED, desk.key("arbiter")), path, AT) == role
+    space = "must be made in the namespace aams-verdict-v1; got 'aams-propose-v1'"
+    assert refusal(replace(SIGNED, role="verdict"), signature, path, AT) == space
+    other = re.sub("; got .*; ", "; ", refusal(replace(SIGNED, generation="G008"), signature, path, AT))
+    assert other == "does not hold for this statement; sign exactly what is to be done"
+    late = "the statement expired before 2026-11-28T01:40:01Z; got 2026-11-28T01:40:00Z; propose again"
+    assert refusal(SIGNED, signature, path, "2026-11-28T01:40:01Z") == late
+    add_revoked(tmp_path / "revoked", public_key(desk.key("ann")))
+    revoked = f"the key is revoked; got {ann} of ann-propose; sign with another"
+    assert refusal(SIGNED, signature, path, AT, tmp_path / "revoked") == revoked
+    foreign = armored(unarmored(signature).replace(wire_string(b"aams-propose-v1"), wire_string(b"\xff" * 50)))
+    space = f"must be made in the namespace aams-propose-v1; got '{chr(0xFFFD) * 40}'"
+    assert refusal(SIGNED, foreign, path, AT) == space
     with pytest.raises(AamsError, match="is no time"):
-        check(SIGNED, signature, desk.allowed, "now")
+        check(SIGNED, signature, path, "now")
     with pytest.raises(AamsError, match="can't be read"):
         check(SIGNED, signature, desk.folder / "nowhere", AT)
+
+
+def test_a_key_that_was_not_valid_is_told_with_all_its_spans(desk: Desk, signature: str) -> None:
+    spans = (("", "2026-03-01T00:00:00Z"), ("2026-12-01T00:00:00Z", ""))
+    desk.allow(*(desk.line("ann", "propose", *span) for span in spans))
+    said = refusal(SIGNED, signature, desk.allowed, AT)
+    told = "valid from ever to 2026-03-01T00:00:00Z, from 2026-12-01T00:00:00Z to now"
+    assert said == f"{desk.allowed}: its key was not valid at {AT}; got {desk.name('ann')}, {told}"
+
+
+def test_a_field_that_is_not_allowed_is_shown_as_far_as_it_is_short() -> None:
+    with pytest.raises(AamsError) as refused:
+        payload(replace(SIGNED, repository="a b" * 100))
+    shown = repr("a b" * 100)[:80]
+    assert str(refused.value) == f"statement.repository: is not of the allowed form; got {shown}"
 
 
 def test_one_key_under_two_names_is_no_second_key(desk: Desk, signature: str) -> None:
@@ -227,7 +265,7 @@ def test_one_key_under_two_names_is_no_second_key(desk: Desk, signature: str) ->
     first = check(SIGNED, signature, desk.allowed, AT)
     second = check(verdict, sign(verdict, desk.key("ann")), desk.allowed, AT)
     assert (first.principal, second.principal) == ("ann-propose", "bob-verdict")
-    with pytest.raises(SignatureError, match=r"one key can't sign both roles; .* of ann-propose and bob-verdict"):
+    with pytest.raises(SignatureError, match=r"both roles; .* of ann-propose and bob-verdict; sign with a second key$"):
         check_distinct(first, second)
     check_distinct(first, Signer("ann-propose", desk.name("arbiter")))
 
@@ -281,9 +319,13 @@ def armored(blob: bytes, columns: int = 70) -> str:
     return f"-----BEGIN SSH SIGNATURE-----\n{lines}-----END SSH SIGNATURE-----\n"
 
 
+def unarmored(text: str) -> bytes:
+    return base64.b64decode("".join(text.splitlines()[1:-1]))
+
+
 def damaged(good: str) -> Iterator[str]:
     """Texts that are not what ssh-keygen wrote, though some of them a looser reader would take."""
-    blob = base64.b64decode("".join(good.splitlines()[1:-1]))
+    blob = unarmored(good)
     assert armored(blob) == good
     yield from ("", "\n", "x", good[:-1], good.strip(), "\n" + good, " " + good, good + "\n", good + "x", good * 2)
     yield from (good.replace("\n", "\r\n"), good.replace("\n", " "), good.replace("BEGIN SSH", "BEGIN PGP"))
@@ -308,8 +350,22 @@ def test_anything_but_a_signature_as_written_is_refused_at_once(desk: Desk, sign
         assert time.monotonic() - began < 2
 
 
+def test_what_is_no_signature_is_told_with_what_it_is(desk: Desk, signature: str) -> None:
+    blob = unarmored(signature)
+    kinds = {"another kind": armored(blob.replace(b"ssh-ed25519", b"ssh-ed25518")), "nothing": "x" * 100}
+    said = {}
+    for name, text in kinds.items():
+        with pytest.raises(SignatureError) as refused:
+            dissect(text)
+        said[name] = str(refused.value).removeprefix("a signature is refused: ")
+    key = base64.b64decode(public_key(desk.key("ann")).base64).replace(b"ssh-ed25519", b"ssh-ed25518")
+    assert said["another kind"] == f"must be made by an ed25519 key; got {key[4:34]!r}; sign with another key"
+    advice = "give what `ssh-keygen -Y sign` printed, unchanged"
+    assert said["nothing"] == f"is no SSH signature; got '{'x' * 60}'; {advice}"
+
+
 def test_no_flipped_bit_of_a_signature_passes(desk: Desk, signature: str) -> None:
-    blob = base64.b64decode("".join(signature.splitlines()[1:-1]))
+    blob = unarmored(signature)
     for place in range(len(blob)):
         flipped = bytearray(blob)
         flipped[place] ^= 1 << (place % 8)
@@ -319,7 +375,7 @@ def test_no_flipped_bit_of_a_signature_passes(desk: Desk, signature: str) -> Non
 
 def test_the_key_of_one_in_the_signature_of_another_is_refused(desk: Desk, signature: str) -> None:
     """A forger can claim any public key; only its private half makes a signature that holds."""
-    forged = base64.b64decode("".join(sign(SIGNED, desk.key("eve")).splitlines()[1:-1]))
+    forged = unarmored(sign(SIGNED, desk.key("eve")))
     anns, eves = (base64.b64decode(public_key(desk.key(name)).base64) for name in ("ann", "eve"))
     text = armored(forged.replace(eves, anns))
     assert dissect(text)[0] == public_key(desk.key("ann"))

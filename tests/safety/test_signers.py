@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,16 +8,19 @@ import pytest
 from aams.errors import AamsError
 from safety.signers import (
     ALLOWED_SIGNERS,
+    REVOKED_KEYS,
     AllowedKey,
+    add_revoked,
     change_signers,
     parse_signers,
     read_revoked,
+    read_signers,
     revoked_among,
     revoked_path,
     signer_line,
     stamp,
 )
-from safety.sshkeygen import PublicKey, fingerprint
+from safety.sshkeygen import PublicKey, fingerprint, have_ssh_keygen
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOB = "AAAAC3NzaC1lZDI1NTE5AAAAINjOv90x9jddIoZ5xbYLma77FpbTDPkj8FwBrT0aojdK"
@@ -24,6 +28,7 @@ OTHER = "AAAAC3NzaC1lZDI1NTE5AAAAIHm7lYY5vZXeIj+cH89AW1V/PTOIETrcJoD42Pnr7QOL"
 KEY = PublicKey("ssh-ed25519", BLOB)
 SPACE = 'namespaces="aams-propose-v1"'
 AFTER, BEFORE = 'valid-after="20260101000000Z"', 'valid-before="20270101000000Z"'
+NOW = "2026-06-01T00:00:00Z"
 LINE = AllowedKey("ann-propose", "propose", KEY, "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
 
 
@@ -100,20 +105,77 @@ def test_a_line_that_could_mean_more_than_one_key_name_and_role_is_refused_by_it
         parse_signers(f"# first\n{line}\n".encode(), "signers")
 
 
+LONG = f"{GOOD} {'x' * 200}"
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (
+            LONG + "\r",
+            f"must be plain ASCII that ends in one line feed; got '{'x' * 39}\\r'; write it without CR and tabs",
+        ),
+        ("x" * 200, f"must be NAME OPTIONS KEY; got '{'x' * 120}'; `aams keys init` writes such a line"),
+        (
+            GOOD.replace("ann-propose", "*"),
+            "must begin with one plain name; got '*'; use a-z, 0-9 and -, no pattern and no list",
+        ),
+        (
+            GOOD.replace(SPACE, f"{SPACE},x"),
+            f"options must be of namespaces, valid-after and valid-before, each once; got '{SPACE},x'",
+        ),
+        (
+            GOOD.replace(SPACE, AFTER),
+            f"namespaces must be one of aams-propose-v1, aams-verdict-v1; got '{AFTER}'",
+        ),
+        (
+            GOOD.replace(SPACE, f'{SPACE},valid-before="2026"'),
+            "valid-before must be a time in UTC, YYYYMMDDHHMMSSZ; got '2026'",
+        ),
+        (
+            GOOD.replace(SPACE, f"{SPACE},{AFTER},{AFTER.replace('after', 'before')}"),
+            f"valid-before must be later than valid-after; got '{SPACE},{AFTER},{AFTER.replace('after', 'before')}'; "
+            "OpenSSH takes no such line",
+        ),
+        (
+            f"ann-propose {SPACE} ssh-rsa AAAA",
+            "must hold an ed25519 key; got 'ssh-rsa AAAA'; it looks like: ssh-ed25519 AAAAC3\u2026",
+        ),
+    ],
+)
+def test_a_refused_line_is_told_with_its_place_and_what_would_do(line: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(AamsError) as refused:
+        parse_signers(f"{GOOD}\n\n{line}\n".encode(), "signers")
+    assert str(refused.value) == f"signers:3:1: {complaint}"
+    path = tmp_path / "signers"
+    path.write_text(f"{GOOD}\n\n{line}\n", newline="")
+    for use in (read_signers, lambda path: change_signers(path, [LINE], NOW)):
+        with pytest.raises(AamsError) as refused:
+            use(path)
+        assert str(refused.value) == f"{path}:3:1: {complaint}"
+
+
 def test_a_change_keeps_every_other_line_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "allowed_signers"
     other = f'bob-verdict {AFTER},namespaces="aams-verdict-v1" ssh-ed25519 {OTHER} bob\'s'
-    path.write_text(f"# who\u2028ever\n\n{signer_line(LINE)} old\n{other}\n\n", encoding="utf-8")
-    new = AllowedKey("ann-propose", "propose", PublicKey("ssh-ed25519", OTHER), "2026-06-01T00:00:00Z")
-    change_signers(path, [new], [LINE], "2026-06-01T00:00:00Z")
+    comment = b"# who\xe2\x80\xa8ever, M\xfcller, or whatever else\n\n"
+    path.write_bytes(comment + f"{signer_line(LINE)} old\n{other}\n\n".encode())
+    new = AllowedKey("ann-propose", "propose", PublicKey("ssh-ed25519", OTHER), NOW)
+    change_signers(path, [new], NOW, [LINE])
     ended = signer_line(LINE).replace("20270101", "20260601")
-    assert path.read_text(encoding="utf-8") == f"# who\u2028ever\n\n{ended}\n{other}\n{signer_line(new)}\n"
+    assert path.read_bytes() == comment + f"{ended}\n{other}\n{signer_line(new)}\n".encode()
+    assert parse_signers(path.read_bytes(), "x")[::2] == (replace(LINE, valid_before=NOW), new)
+
+
+def test_bytes_that_are_no_text_are_refused_outside_of_comments() -> None:
+    with pytest.raises(AamsError, match="signers:1:1: must be plain ASCII"):
+        parse_signers(GOOD.encode() + b" M\xfcller\n", "signers")
 
 
 def test_a_file_without_a_last_line_feed_is_added_to(tmp_path: Path) -> None:
     path = tmp_path / "allowed_signers"
     path.write_text(GOOD)
-    change_signers(path, [LINE])
+    change_signers(path, [LINE], NOW)
     assert path.read_text() == f"{GOOD}\n{signer_line(LINE)}\n"
 
 
@@ -121,15 +183,46 @@ def test_a_broken_file_is_never_written_to(tmp_path: Path) -> None:
     path = tmp_path / "allowed_signers"
     path.write_text("* cert-authority ssh-ed25519 AAAA\n")
     with pytest.raises(AamsError, match="plain name"):
-        change_signers(path, [LINE])
+        change_signers(path, [LINE], NOW)
     assert path.read_text() == "* cert-authority ssh-ed25519 AAAA\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"ssh-ed25519 AAAA\n", b"# nobody\n", b"SSHKRL\n"])
 def test_a_file_that_is_no_revocation_list_is_never_taken_for_an_empty_one(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "revoked").write_bytes(content)
-    with pytest.raises(AamsError, match="is no key revocation list"):
-        read_revoked(tmp_path / "revoked")
+    path = tmp_path / "revoked"
+    path.write_bytes(content + b"#" * 30)
+    with pytest.raises(AamsError) as refused:
+        read_revoked(path)
+    got = repr((content + b"#" * 30)[:20])
+    assert str(refused.value) == f"{path}: is no key revocation list; got {got}; restore it from Git"
+
+
+@pytest.mark.skipif(not have_ssh_keygen(), reason="ssh-keygen isn't installed")
+def test_what_is_no_key_is_neither_revoked_nor_looked_up(tmp_path: Path) -> None:
+    path, broken = tmp_path / "revoked", PublicKey("ssh-ed25519", "AAAA")
+    add_revoked(path, KEY)
+    content = path.read_bytes()
+    with pytest.raises(AamsError) as refused:
+        add_revoked(path, broken)
+    assert str(refused.value).startswith(f"{path}: can't be added to; got {fingerprint(broken)}: key:1: invalid key")
+    assert path.read_bytes() == content
+    for keys in ([broken], [KEY, broken], [broken, KEY]):
+        with pytest.raises(AamsError) as refused:
+            revoked_among(keys, path)
+        assert str(refused.value).startswith(f"{path}: can't be read by ssh-keygen; got Cannot load")
+        assert str(refused.value).endswith("; restore it from Git")
+
+
+@pytest.mark.skipif(not have_ssh_keygen(), reason="ssh-keygen isn't installed")
+def test_exactly_the_keys_that_were_revoked_are_named(tmp_path: Path) -> None:
+    path, other = tmp_path / REVOKED_KEYS, PublicKey("ssh-ed25519", OTHER)
+    path.parent.mkdir()
+    add_revoked(path, KEY)
+    assert revoked_path(tmp_path) == path
+    assert revoked_among([other, KEY, other, KEY], path) == {KEY}
+    assert revoked_among([other], path) == revoked_among([], path) == frozenset()
+    add_revoked(path, other)
+    assert revoked_among([other, KEY], path) == {KEY, other}, "a key once revoked stays so"
 
 
 def test_without_a_revocation_list_no_key_is_revoked(tmp_path: Path) -> None:
@@ -137,8 +230,11 @@ def test_without_a_revocation_list_no_key_is_revoked(tmp_path: Path) -> None:
     assert revoked_among([KEY], None) == frozenset()
 
 
-@pytest.mark.parametrize("time", ["", "20260101", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "now"])
+@pytest.mark.parametrize(
+    "time", ["", "20260101", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "x" * 50]
+)
 def test_only_a_time_becomes_a_stamp(time: str) -> None:
     assert stamp("2026-11-21T01:40:00Z") == "20261121014000Z"
-    with pytest.raises(AamsError, match="is no time"):
+    with pytest.raises(AamsError) as refused:
         stamp(time)
+    assert str(refused.value) == f"is no time; got {time[:40]!r}; write it like 2026-11-21T01:40:00Z"

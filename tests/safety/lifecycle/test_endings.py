@@ -63,7 +63,8 @@ def test_a_cycle_closes_as_its_screen_its_verdict_and_its_approval_say(
         try:
             advance(cycle, say.entry("third", len(before) + 1, facts), facts)
         except LedgerError as refusal:
-            assert "closes otherwise than its verdict" in str(refusal)
+            verdict = cycle.verdict or "no verdict"
+            assert f"closes otherwise than its verdict; got {outcome} where {verdict} was" in str(refusal)
         else:
             closed.append(outcome)
     assert sorted(closed) == sorted(allowed.split())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from aams.errors import LedgerError
+from aams.records import Criterion
 from safety.events import EVENTS
 from safety.lifecycle import SUCCESSORS, advance
 
@@ -111,7 +113,7 @@ def test_a_phase_begins_with_its_first_event(steps: Any, say: Any) -> None:
 REFUSED = [
     # a cycle is opened once, and nothing follows its end
     ((), "proposed", "is out of turn; got proposed after nothing; allowed: opened"),
-    (("opened",), "opened", "is out of turn; got opened after opened"),
+    (("opened",), "opened", "got opened after opened; allowed: proposed, attempted, frozen, recalled, closed"),
     ((*PROMOTED, "closed accepted"), "opened", "is out of turn; got opened after closed; allowed: nothing"),
     (("opened", "closed abandoned"), "closed abandoned", "is out of turn; got closed after closed"),
     # a root attempts before it trains; a child attempts only after it passed the screen
@@ -225,7 +227,7 @@ REFUSED = [
     ((*JUDGED, "revealed"), "approved elsewhere", "approves another generation than was decided; got G002"),
     ((*JUDGED, "revealed"), "approved to elsewhere", "approves another generation than was decided"),
     ((*JUDGED, "revealed"), "approved by the proposer", "has the proposer's key as its second key"),
-    ((*JUDGED, "revealed"), "approved by nobody", "has no second key"),
+    ((*JUDGED, "revealed"), "approved by nobody", "has no second key; got nobody"),
     (
         (*ATTEMPT[:6], "frozen attempt unsigned", *JUDGED[7:], "revealed"),
         "approved",
@@ -257,7 +259,25 @@ def test_what_breaks_a_rule_is_refused_by_name(
     with pytest.raises(LedgerError) as refusal:
         advance(cycle, say.entry("third", len(before) + 1, facts), facts)
     assert complaint in str(refusal.value)
+    advice = refusal.value.problems[0].advice
+    assert advice.startswith("allowed: ") if "allowed" in advice else advice == "restore logs/cycles from Git"
     assert refusal.value.problems[0].file == f"logs/cycles/third/{len(before) + 1:02d}-{refused.split(' ')[0]}.json"
+
+
+def test_a_spec_is_named_by_the_first_twelve_digits_of_its_id(walk: Any, steps: Any, say: Any) -> None:
+    for before, refused, spec in (
+        (TRIALS, "screened failed in numbers", "more"),
+        (JUDGED, "revealed another", "other"),
+        ((*PLACEBO, "verdict"), "revealed placebo", "twin"),
+        (
+            (*TRIALS, "screened", "attempted another", *ATTEMPT[6:], "looked", "verdict of another"),
+            "revealed another",
+            "other",
+        ),
+    ):
+        facts = steps[refused]
+        with pytest.raises(LedgerError, match=f"; got {say.sha(spec)[:12]};"):
+            advance(walk(before)[-1], say.entry("third", len(before) + 1, facts), facts)
 
 
 def test_everything_that_may_follow_something_does_so_in_a_sequence_that_passes() -> None:
@@ -287,6 +307,27 @@ def test_a_cycle_stays_in_its_domain(walk: Any, say: Any) -> None:
     facts = say.proposed("more")
     with pytest.raises(LedgerError, match="belongs to another domain than its cycle; got vision"):
         advance(cycle, say.entry("third", 2, facts, domain="vision"), facts)
+
+
+def test_compute_is_reserved_while_a_bundle_is_out(walk: Any) -> None:
+    assert [cycle.reserved_flops for cycle in walk(ATTEMPT)] == [0, 0, 1000, 0, 0, 0, 1000, 0]
+
+
+@pytest.mark.parametrize(("reserved", "used"), [(0, 0), (1, 0), (1, 1), (1000, 1000)])
+def test_of_what_is_reserved_all_or_nothing_may_be_used(walk: Any, say: Any, reserved: int, used: int) -> None:
+    cycle = walk(ATTEMPT[:6])[-1]
+    for facts in (say.frozen("attempt", flops=reserved), say.trained("attempt", 0, "", used=used)):
+        cycle = advance(cycle, say.entry("third", cycle.number + 1, facts), facts)
+    assert cycle.event == "trained"
+
+
+def test_every_criterion_that_failed_is_named(walk: Any, steps: Any, say: Any) -> None:
+    failed = tuple(
+        Criterion(name, 0.7, ">=", 0.75, name == "recall_floor") for name in ("recall", "recall_floor", "tone")
+    )
+    facts = replace(steps["verdict"], criteria=failed)
+    with pytest.raises(LedgerError, match="accepts a child that failed a criterion; got recall, tone;"):
+        advance(walk((*ATTEMPT, "looked"))[-1], say.entry("third", 10, facts), facts)
 
 
 def test_a_key_that_signs_only_the_trials_promotes_nothing(walk: Any) -> None:
