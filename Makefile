@@ -2,7 +2,7 @@
 #
 # TORCH_INDEX_URL  where torch comes from; https://download.pytorch.org/whl/cpu suits a machine without a GPU
 # PYTHON           the interpreter to build .venv with; found by itself when unset
-# SEED, ARGS       for `make cycle`, e.g. make cycle SEED=11 ARGS="--domain vision"; ARGS also for test, proofs and lock
+# SEED, ARGS       e.g. make cycle SEED=11 ARGS="--domain vision"; ARGS also for test, proofs, mutants and lock
 # PORT             for `make serve`
 
 SHELL := /bin/sh
@@ -19,7 +19,7 @@ TORCH := $(shell sed -n 's/^train = \["\(torch==[0-9.]*\)"\]$$/\1/p' pyproject.t
 DOCUMENTS = $(wildcard *.md docs/*.md)
 UV := uv==0.13.8
 
-.PHONY: help setup cycle test proofs check format docs serve benchmarks lock clean
+.PHONY: help setup cycle test proofs mutants check format docs serve benchmarks lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,11 @@ test: setup $(VENV)/.dev ## the tests (ARGS)
 
 proofs: setup $(VENV)/.dev ## the slow proofs (ARGS)
 	$(BIN)/python -m pytest --numprocesses=0 -m proof tests/proofs $(ARGS)
+
+mutants: setup $(VENV)/.mutants ## change what is trusted in every small way; the tests must notice (ARGS)
+	rm -rf mutants
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mutmut run $(ARGS)
+	$(BIN)/python tests/mutants/survivors.py
 
 check: setup $(VENV)/.dev ## everything that a change must pass
 	$(BIN)/ruff check
@@ -61,19 +66,20 @@ benchmarks: setup $(VENV)/.dev ## every benchmark, one after the other
 
 lock: setup ## compile the locks again (ARGS)
 	$(INSTALL) $(UV)
-	for name in base train github dev; do \
+	for name in base train github dev mutants; do \
 	  case $$name in \
 	    base) from="pyproject.toml requirements/base.in" ;; \
 	    train) from="-c requirements/base.lock requirements/train.in" ;; \
 	    github) from="-c requirements/base.lock requirements/github.in" ;; \
 	    dev) from="-c requirements/base.lock -c requirements/train.lock -c requirements/github.lock requirements/dev.in" ;; \
+	    mutants) from="-c requirements/base.lock -c requirements/dev.lock requirements/mutants.in" ;; \
 	  esac; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	    --no-annotate --custom-compile-command "make lock" $$from --output-file requirements/$$name.lock $(ARGS) || exit; \
 	done
 
 clean: ## remove .venv and every cache; .aams/ with its weights stays
-	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) mutants *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -99,4 +105,8 @@ $(VENV)/.ready: pyproject.toml $(VENV)/.train
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.train
 	$(INSTALL) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(VENV)/.mutants: requirements/mutants.lock $(VENV)/.dev
+	$(INSTALL) --require-hashes -r requirements/mutants.lock
 	@touch $@
