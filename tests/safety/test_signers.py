@@ -89,6 +89,7 @@ GOOD = f"ann-propose {SPACE} ssh-ed25519 {BLOB}"
         (GOOD.replace(SPACE, f'{SPACE},valid-after="20260101"'), "valid-after must be a time in UTC"),
         (GOOD.replace(SPACE, f'{SPACE},valid-after="20260101000000"'), "valid-after must be a time in UTC"),
         (GOOD.replace(SPACE, f'{SPACE},valid-after="20261301000000Z"'), "valid-after must be a time in UTC"),
+        (GOOD.replace(SPACE, f'{SPACE},valid-after="2026010100000Z"'), "valid-after must be a time in UTC"),
         (GOOD.replace(SPACE, f'{SPACE},valid-before=""'), "valid-before must be a time in UTC"),
         (GOOD.replace(SPACE, f"{SPACE},{AFTER},{AFTER.replace('after', 'before')}"), "later than valid-after"),
         (GOOD.replace("ssh-ed25519", "ssh-rsa"), "ed25519 key"),
