@@ -17,6 +17,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input
 TORCH := $(shell sed -n 's/^train = \["\(torch==[0-9.]*\)"\]$$/\1/p' pyproject.toml)
 DOCUMENTS = $(wildcard *.md docs/*.md)
+SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile
 UV := uv==0.13.8
 
 .PHONY: help setup cycle test proofs mutants check format docs serve benchmarks lock clean
@@ -30,10 +31,10 @@ cycle: setup ## one cycle, from mutation to decision (SEED, ARGS)
 	$(BIN)/python -m aams.run_cycle --seed $(SEED) $(ARGS)
 
 test: setup $(VENV)/.dev ## the tests (ARGS)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 proofs: setup $(VENV)/.dev ## the slow proofs (ARGS)
-	$(BIN)/python -m pytest --numprocesses=0 -m proof tests/proofs $(ARGS)
+	$(BIN)/python -m pytest -m proof tests/proofs $(ARGS)
 
 mutants: setup $(VENV)/.mutants ## change what is trusted in every small way; the tests must notice (ARGS)
 	rm -rf mutants
@@ -48,7 +49,7 @@ check: setup $(VENV)/.dev ## everything that a change must pass
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/cog --check --check-fail-msg="run make docs" -PI . $(DOCUMENTS)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 format: setup $(VENV)/.dev ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix
