@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input
 TORCH := $(shell sed -n 's/^train = \["\(torch==[0-9.]*\)"\]$$/\1/p' pyproject.toml)
 DOCUMENTS = $(wildcard *.md docs/*.md)
-SIDE_BY_SIDE := --numprocesses=auto --dist=loadfile
+SIDE_BY_SIDE := --numprocesses=auto --dist=worksteal
 UV := uv==0.13.8
 
 .PHONY: help setup cycle test proofs mutants check format docs serve benchmarks lock clean

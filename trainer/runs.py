@@ -23,6 +23,7 @@ from trainer.laws import LOGGED, MAX_LISTED, MAX_TEXT
 from trainer.results import Bundle
 from trainer.train import CURVE_POINTS, TIMING, Outcome, Status, perform
 
+MAX_REASON = 300
 _GRACE = 1.5
 _GRACE_S = 2.0
 _NOT_PLAIN = re.compile(r"[^ -~]")
@@ -148,7 +149,7 @@ def _believed(told: Mapping[str, Any], steps: int) -> Outcome:
         and len(curve) <= CURVE_POINTS
         and all(math.isfinite(number) for number in (*numbers, *counts))
         and min(counts) >= 0
-        and len(outcome.reason) <= MAX_TEXT
+        and len(outcome.reason) <= MAX_REASON
         and not _NOT_PLAIN.search(outcome.reason)
     )
     if not possible:
