@@ -14,8 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from aams import git
 from aams.records import Finding
 
 ID = "paths"
@@ -42,6 +44,12 @@ class Change:
     path: str
     mode: str
     before: str
+
+
+def changes_between(root: Path, before: str, after: str) -> tuple[Change, ...] | None:
+    """Every entry that differs between two commits; None when Git can't compare them."""
+    found = git.changed_entries(root, before, after)
+    return None if found is None else tuple(Change(path, new, old) for path, old, new in found)
 
 
 def kind_of(changes: Sequence[Change]) -> Kind:

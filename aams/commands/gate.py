@@ -23,14 +23,16 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
 def _gate(args: argparse.Namespace) -> int:
     """Judge HEAD, as far as it is ahead of the base."""
     from aams import git
-    from safety.paths import check_paths, kind_of
+    from safety.paths import changes_between, check_paths, kind_of
 
     head, base = git.head_commit(args.root), git.commit_of(args.root, args.base)
     start = git.merge_base(args.root, base, head) if base and head else None
     if head is None or start is None:
         raise failure("HEAD and the base have no history in common", args.base, "fetch it, or name another --base")
-    changes, names = _changes(args.root, start, head), git.tracked_files(args.root, head) or ()
-    findings = check_paths(changes, names)
+    changes = changes_between(args.root, start, head)
+    if changes is None:
+        raise failure("Git can't compare the two commits", f"{start[:12]} and {head[:12]}")
+    findings = check_paths(changes, git.tracked_files(args.root, head) or ())
     if findings:
         raise AamsError(*(Problem(found.what, found.got, found.advice, file=found.subject) for found in findings))
     kind = kind_of(changes)
@@ -38,16 +40,6 @@ def _gate(args: argparse.Namespace) -> int:
     lines = [f"{len(changes)} changed files: {kind}, nothing against it"]
     emit(args, {"kind": kind, "files": [change.path for change in changes], **told}, [*lines, *told.get("lines", ())])
     return 0
-
-
-def _changes(root: Path, before: str, after: str) -> Any:
-    from aams import git
-    from safety.paths import Change
-
-    found = git.changed_entries(root, before, after)
-    if found is None:
-        raise failure("Git can't compare the two commits", f"{before[:12]} and {after[:12]}")
-    return [Change(path, new, old) for path, old, new in found]
 
 
 def _judge_spec(root: Path, base: str, head: str, path: str) -> dict[str, Any]:

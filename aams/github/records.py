@@ -10,12 +10,11 @@ Conclusion = Literal["success", "failure"]
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """An open pull request: its head's commit, where it wants to go, and who opened it."""
+    """An open pull request: its head's commit, and the branch that it wants to go to."""
 
     number: int
     sha: str
     base: str
-    author: str
 
 
 @dataclass(frozen=True, slots=True)

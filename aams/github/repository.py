@@ -67,10 +67,7 @@ class Repository:
     def pull_requests(self) -> tuple[PullRequest, ...]:
         """Every open pull request, oldest first."""
         found = self.every("/pulls?state=open&sort=created&direction=asc")
-        return tuple(
-            PullRequest(one["number"], one["head"]["sha"], one["base"]["ref"], (one["user"] or {}).get("login", ""))
-            for one in found
-        )
+        return tuple(PullRequest(one["number"], one["head"]["sha"], one["base"]["ref"]) for one in found)
 
     def check(self, sha: str, name: str, app: int) -> Check | None:
         """What an App's own newest check run of this name says of a commit; None without one that is completed."""

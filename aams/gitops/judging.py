@@ -16,7 +16,7 @@ from aams.errors import failure
 from aams.github.records import Check, PullRequest
 from aams.github.repository import Repository
 from aams.records import Finding
-from safety.paths import Change, Kind, check_paths, kind_of
+from safety.paths import Kind, changes_between, check_paths, kind_of
 
 CHECK = "aams/arbiter"
 BASE = "main"
@@ -63,10 +63,9 @@ def _check(root: Path, main: str, pull: PullRequest) -> Check | None:
     if git.commit_of(root, pull.sha) != pull.sha:
         return None
     start = git.merge_base(root, main, pull.sha)
-    entries = git.changed_entries(root, start, pull.sha) if start else None
-    if entries is None:
+    changes = changes_between(root, start, pull.sha) if start else None
+    if changes is None:
         return Check("failure", "it has no history in common with main", "Branch off main, and open it again.")
-    changes = [Change(path, after, before) for path, before, after in entries]
     findings = check_paths(changes, git.tracked_files(root, pull.sha) or ())
     return _refused(findings) if findings else _passed(kind_of(changes))
 
