@@ -29,13 +29,13 @@ def test_no_base_image_stands_in_two_splits(prepared: Callable[[str], Prepared],
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"not gzip",
-        gzip.compress(b"1,2,3"),
-        gzip.compress(b"1,x"),
-        gzip.compress(b"17," * 64 + b"3"),
-        gzip.compress(b"1,2 3"),
-        gzip.compress(b"1," * 64 + b"3")[:-9],
+        pytest.param(b"", id="empty"),
+        pytest.param(b"not gzip", id="not gzip"),
+        pytest.param(gzip.compress(b"1,2,3"), id="too few columns"),
+        pytest.param(gzip.compress(b"1,x"), id="not a number"),
+        pytest.param(gzip.compress(b"17," * 64 + b"3"), id="too bright"),
+        pytest.param(gzip.compress(b"1,2 3"), id="two numbers in a column"),
+        pytest.param(gzip.compress(b"1," * 64 + b"3")[:-9], id="cut short"),
     ],
 )
 def test_a_file_that_is_not_the_digits_is_an_error(content: bytes) -> None:
