@@ -13,19 +13,10 @@ import zipfile
 
 import pytest
 
-from aams.canonical import canonical_json
+from aams.canonical import canonical_json, sha256
 
 needs_keys = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
 pytestmark = needs_keys
-
-
-@pytest.fixture(scope="module")
-def waiting_lab(lab_with_root, tmp_path_factory):
-    """A lab whose G001 was accepted by the arbiter and waits for its second key. Never changed."""
-    lab = lab_with_root.copy(tmp_path_factory.mktemp("waiting") / "lab")
-    ended = lab.cycle(3, "--spec", lab.better_child(), "--no-approve")
-    assert ended["outcome"] == "waiting"
-    return lab
 
 
 @pytest.fixture
@@ -43,10 +34,25 @@ def test_an_accepted_child_waits_for_its_second_key_and_then_gets_head(waiting):
     waiting.verify()
 
 
+def test_a_merge_may_move_head_ahead_of_its_approval_and_to_nothing_else(waiting):
+    specs = waiting.path / "specs"
+    verdict = sha256(next(waiting.path.glob("logs/cycles/*/*-verdict.json")).read_bytes())
+    child = next(specs.glob("history/language/G001-*/spec.yaml")).read_bytes()
+    for digest in ("0" * 64, verdict):
+        spec = waiting.entries("verdict")[-1]["facts"]["spec"]
+        (specs / "language" / "HEAD").write_text(f"G001 {spec} {digest}\n")
+        (specs / "language" / "champion.yaml").write_bytes(child)
+        broken = waiting.aams("verify", status=0 if digest == verdict else 1)
+        assert ("does not name the champion, G000" in broken) == (digest != verdict)
+    waiting.aams("decline", "G001")
+    assert waiting.head() == "G000", "what was declined is taken back"
+    waiting.verify()
+
+
 def test_a_declined_child_never_gets_head(waiting):
     told = json.loads(waiting.aams("decline", "G001", "--reason", "not today", "--json"))
     assert (told["outcome"], told["reason"], waiting.head()) == ("declined", "not today", "G000")
-    assert waiting.cycle(4, "--children", "1")["outcome"]
+    assert json.loads(waiting.aams("propose", "--seed", "4", "--children", "1", "--json"))["stage"] == "trial"
     waiting.verify()
 
 
@@ -183,8 +189,8 @@ def test_a_placebo_is_revealed_after_its_verdict_and_never_gets_head(lab):
     language = next(one for one in status["domains"] if one["domain"] == "language")
     assert language["placebos"]["revealed"] == 1
     lab.contract(placebo_rate=0)
-    again = lab.cycle(4, "--spec", lab.better_child())
-    assert again["outcome"] == "accepted", "the child whose place the placebo took may be tried again"
+    again = lab.cycle(4, "--dry-run", "--spec", lab.better_child())
+    assert len(again["children"]) == 1, "the child whose place the placebo took may be tried again"
     assert "placebo" in lab.aams("explain", "G001")
     lab.verify()
 
@@ -232,8 +238,8 @@ def test_a_heartbeat_explores_and_takes_nothing_to_the_holdout_without_karma(lab
 def test_a_checkpoint_kept_elsewhere_finds_a_rewritten_ledger(lab, tmp_path):
     kept = tmp_path / "checkpoint.json"
     kept.write_text(lab.aams("checkpoint"))
-    lab.contract(screen_margin="0.9")
-    cycle = lab.cycle(1, "--children", "1")["cycle"]
+    cycle = json.loads(lab.aams("propose", "--seed", "1", "--children", "1", "--json"))["cycle"]
+    lab.aams("abandon", cycle)
     assert "All right" in lab.aams("verify", "--against", str(kept))
     later = tmp_path / "later.json"
     later.write_text(lab.aams("checkpoint"))

@@ -10,14 +10,6 @@ import pytest
 needs_keys = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
 
 
-@pytest.fixture(scope="module")
-def waiting_lab(lab_with_root, tmp_path_factory):
-    """A lab whose G001 was accepted by the arbiter and waits for its second key. Never changed."""
-    lab = lab_with_root.copy(tmp_path_factory.mktemp("waiting") / "lab")
-    assert lab.cycle(3, "--spec", lab.better_child(), "--no-approve")["outcome"] == "waiting"
-    return lab
-
-
 @pytest.fixture
 def approved(waiting_lab, tmp_path):
     """The same lab, approved by a command that was killed before it closed the cycle."""
