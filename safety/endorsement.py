@@ -14,7 +14,7 @@ from pathlib import Path
 from aams.canonical import digest
 from aams.errors import AamsError, LedgerError, Problem
 from aams.records import Entry
-from safety.events import Approved, Frozen, Recalled, Signed, Trained, entry_name, facts_of
+from safety.events import Approved, Frozen, Recalled, Signed, Trained, Verdict, entry_name, facts_of
 from safety.ledger import Recorded
 from safety.signatures import Signer, check, check_distinct
 from safety.signers import ALLOWED_SIGNERS, Role, revoked_path
@@ -26,6 +26,7 @@ class _Case:
 
     proposals: list[tuple[Entry, Signed | None, str, str]] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    decided: str = ""
 
 
 def check_promotions(root: Path, ledger: Iterable[Recorded]) -> int:
@@ -47,7 +48,10 @@ def check_promotions(root: Path, ledger: Iterable[Recorded]) -> int:
         match facts:
             case Frozen() if facts.stage != "trial":
                 case.proposals.append((entry, facts.proposer, facts.manifest, head))
+            case Verdict():
+                case.decided = entry_digest
             case Recalled():
+                case.decided = entry_digest
                 manifest = recall_digest(facts.generation, facts.reason)
                 case.proposals.append((entry, facts.proposer, manifest, head))
             case Trained() if facts.stage != "trial":
@@ -69,7 +73,7 @@ def check_promotions(root: Path, ledger: Iterable[Recorded]) -> int:
                 repositories |= said | {facts.approver.statement.repository}
                 if len(repositories) != 1:
                     raise _refusal(entry, "was signed for another repository", ", ".join(sorted(repositories)))
-                heads[entry.domain] = f"{facts.head_after} {entry_digest}"
+                heads[entry.domain] = f"{facts.head_after} {case.decided}"
                 count += 1
     return count
 

@@ -1,7 +1,8 @@
 """HEAD and champion.yaml: the two files that show what the ledger decided.
 
 Takes a `State`; the approval in the ledger is the commit point, these files follow it. `heal` makes them equal to it
-after a crash. Never overwrites a champion.yaml that somebody edited.
+after a crash. Where a merge is the approval they go ahead of it, by one generation that the arbiter accepted, until the
+merge is on record. Never overwrites a champion.yaml that somebody edited.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from aams.files import read_bounded, write_whole
 from aams.strict import MAX_YAML_BYTES
 from safety.archive import HISTORY, generation_path, protect, read_spec, sweep
 from safety.ledger import CYCLES
-from safety.state import Champion, Lineage, State
+from safety.lifecycle import Cycle, is_accepted
+from safety.state import Generation, Lineage, State
 
 SPECS = "specs"
 MAX_HEAD_BYTES = 1024
@@ -30,9 +32,32 @@ def champion_path(root: Path, domain: str) -> Path:
     return root / SPECS / domain / "champion.yaml"
 
 
-def head_line(champion: Champion) -> bytes:
-    """What HEAD holds: generation, spec id and the digest of the approval's entry, one line."""
-    return f"{champion.generation} {champion.spec} {champion.entry}\n".encode("ascii")
+def head_line(generation: str, spec: str, entry: str) -> bytes:
+    """What HEAD holds: generation, spec id and the digest of the entry that decided it, one line."""
+    return f"{generation} {spec} {entry}\n".encode("ascii")
+
+
+def proposed_head(state: State, cycle: Cycle) -> tuple[Generation, bytes]:
+    """The generation that an accepted cycle would make champion, and the line that HEAD would hold."""
+    name = cycle.recalled or cycle.generation
+    generation = next(one for one in state.lineages[cycle.domain].generations if one.name == name)
+    return generation, head_line(name, generation.spec, cycle.decided)
+
+
+def named_by_head(root: Path, state: State, domain: str) -> tuple[str, bytes] | None:
+    """The directory of the generation that HEAD names rightly, and HEAD's line; None where there is no champion.
+
+    It is the ledger's champion, or the generation of an accepted cycle when HEAD went ahead to it.
+    """
+    path = head_path(root, domain)
+    present = read_bounded(path, MAX_HEAD_BYTES) if path.exists() else b""
+    for cycle in state.open_cycles.values():
+        if cycle.domain == domain and is_accepted(cycle):
+            generation, line = proposed_head(state, cycle)
+            if line == present:
+                return generation.directory, line
+    champion = state.lineages[domain].champion if domain in state.lineages else None
+    return (champion.directory, head_line(champion.generation, champion.spec, champion.entry)) if champion else None
 
 
 def heal(root: Path, state: State) -> tuple[str, ...]:
@@ -50,20 +75,19 @@ def heal(root: Path, state: State) -> tuple[str, ...]:
     sweep(root / SPECS)
     mended = []
     for domain, lineage in sorted(state.lineages.items()):
-        if not lineage.champion:
+        named = named_by_head(root, state, domain)
+        if named is None:
             continue
-        protect(generation_path(root, domain, lineage.champion.directory))
-        spec = read_spec(generation_path(root, domain, lineage.champion.directory))
-        for path, content in (
-            (champion_path(root, domain), spec),
-            (head_path(root, domain), head_line(lineage.champion)),
-        ):
+        directory, line = named
+        protect(generation_path(root, domain, directory))
+        spec = read_spec(generation_path(root, domain, directory))
+        for path, content in ((champion_path(root, domain), spec), (head_path(root, domain), line)):
             present = read_bounded(path, MAX_YAML_BYTES) if path.exists() else b""
             if present == content:
                 continue
             if path.name == "champion.yaml" and present and not _is_archived(root, domain, lineage, present):
                 raise failure(
-                    f"was edited, and {HISTORY}/{domain}/{lineage.champion.directory}/spec.yaml is the champion",
+                    f"was edited, and {HISTORY}/{domain}/{directory}/spec.yaml is the champion",
                     advice=f"move it to {SPECS}/{domain}/candidates/ and try it with `run_cycle --spec FILE`",
                     file=str(path),
                 )

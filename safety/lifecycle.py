@@ -85,6 +85,7 @@ class Cycle:
         verdict: the arbiter's; "" before it.
         spec: what the verdict was about.
         placebo: None until it is revealed.
+        decided: digest of the entry that proposes a champion, a verdict or a recall; "" before it.
         recalled: the generation that a rollback goes back to.
         proposer: fingerprint of the key that signed what is to be approved; "" when some of it is unsigned.
     """
@@ -108,6 +109,7 @@ class Cycle:
     verdict: Outcome | Literal[""] = ""
     spec: str = ""
     placebo: bool | None = None
+    decided: str = ""
     recalled: str = ""
     proposer: str = ""
 
@@ -154,6 +156,12 @@ def advance(cycle: Cycle | None, entry: Entry, facts: Facts) -> Cycle:
     return replace(_remember(cycle, facts), phase=phase, since=since, event=entry.event, number=entry.number)
 
 
+def is_accepted(cycle: Cycle) -> bool:
+    """Whether a cycle has come to where only the second key is missing, or its end."""
+    revealed = not cycle.sealed or cycle.placebo is False
+    return bool(cycle.recalled) or (cycle.verdict == "accepted" and revealed)
+
+
 def contradiction(entry: Entry, what: str, got: str, advice: str = "") -> LedgerError:
     """The error that names an entry which contradicts those before it."""
     return LedgerError(Problem(what, got, advice or "restore logs/cycles from Git", entry_name(entry)))
@@ -168,7 +176,7 @@ def _rule_broken(cycle: Cycle, facts: Facts) -> tuple[str, str] | None:
             return "is an attempt of a child that did not pass the screen", facts.generation
         case Attempted() if bool(facts.sealed) != bool(cycle.opened.parent):
             return "must be sealed for a child, and open for a root", facts.generation
-        case Frozen() if (facts.stage, facts.batch) != _expected(cycle):
+        case Frozen() if (facts.stage, facts.batch) != due_bundle(cycle):
             return "is not the bundle that is due", f"{facts.stage} {facts.batch}"
         case Frozen() if facts.reserved_flops < 0:
             return "reserves less than nothing", f"{facts.reserved_flops} FLOPs"
@@ -205,7 +213,7 @@ def _rule_broken(cycle: Cycle, facts: Facts) -> tuple[str, str] | None:
     return None
 
 
-def _expected(cycle: Cycle) -> tuple[Stage, int] | None:
+def due_bundle(cycle: Cycle) -> tuple[Stage, int] | None:
     """Stage and batch of the bundle that may be frozen next."""
     match cycle.event:
         case "opened" if cycle.opened.planner == RECHALLENGE and cycle.opened.parent:

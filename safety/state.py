@@ -34,12 +34,12 @@ Status = Literal["open", "accepted", "rejected", "placebo", "declined", "abandon
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """An approved generation: its spec's id, its weights' digest, its released scores, its approval's entry.
+    """An approved generation: its spec's id, its weights' digest, its released scores, the entry that decided it.
 
     Attributes:
         directory: its name below `specs/history/<domain>/`.
         voice: mean predictive distribution over the probe, (classes,).
-        entry: digest of the approval that made it champion.
+        entry: digest of the verdict, or of the recall, that an approval made it champion by.
         since: when that was, UTC.
     """
 
@@ -179,13 +179,15 @@ def add(state: State, recorded: Recorded) -> State:
         case Looked() if cycle.stage == "attempt":
             _look(lineage, entry, facts)
         case Verdict():
+            cycle = replace(cycle, decided=digest)
             lineage = _decide(lineage, cycle, facts, promised.get(cycle.id, {}))
         case Revealed() if facts.placebo:
             lineage = _unmask(lineage, cycle)
         case Recalled():
+            cycle = replace(cycle, decided=digest)
             _recall(lineage, entry, facts)
         case Approved():
-            lineage = _approve(lineage, cycle, entry, digest, facts)
+            lineage = _approve(lineage, cycle, entry, facts)
         case Closed():
             lineage = replace(_close(lineage, cycle, facts), ended=facts.outcome)
             promised = {name: effects for name, effects in promised.items() if name != cycle.id}
@@ -268,7 +270,7 @@ def _recall(lineage: Lineage, entry: Entry, facts: Recalled) -> None:
         raise contradiction(entry, "recalls what is no earlier champion of the present line", facts.generation)
 
 
-def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, digest: str, facts: Approved) -> Lineage:
+def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Approved) -> Lineage:
     head = _head(lineage)
     _agree(entry, "head_before", facts.head_before, head)
     _agree(entry, "parent", cycle.opened.parent, head if cycle.opened.parent else "")
@@ -282,7 +284,7 @@ def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, digest: str, facts: A
         attempt.weights,
         attempt.fitness,
         attempt.voice,
-        digest,
+        cycle.decided,
         entry.time,
     )
     lineage = _settle(lineage, replace(attempt, status="accepted"))

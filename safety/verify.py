@@ -16,7 +16,7 @@ from aams.strict import MAX_YAML_BYTES
 from safety import store
 from safety.archive import HASHES, HISTORY, check_generation, generation_path
 from safety.endorsement import check_promotions
-from safety.head import MAX_HEAD_BYTES, SPECS, champion_path, head_line, head_path
+from safety.head import MAX_HEAD_BYTES, SPECS, champion_path, head_path, named_by_head
 from safety.ledger import read_ledger
 from safety.sshkeygen import have_ssh_keygen
 from safety.state import Generation, State, fold
@@ -98,17 +98,18 @@ def _check_generation(root: Path, domain: str, generation: Generation, report: R
 
 
 def _check_head(root: Path, domain: str, state: State) -> None:
-    champion = state.lineages[domain].champion
+    named = named_by_head(root, state, domain)
     unsettled = any(cycle.domain == domain and cycle.phase == "COMMIT" for cycle in state.open_cycles.values())
-    if not champion or unsettled:  # killed right after an approval: the next command brings HEAD up to it
+    if named is None or unsettled:  # killed right after an approval: the next command brings HEAD up to it
         return
-    head = head_path(root, domain)
-    if read_bounded(head, MAX_HEAD_BYTES) != head_line(champion):
-        raise failure(f"does not name the champion, {champion.generation}", advice="any cycle heals it", file=str(head))
-    archived = generation_path(root, domain, champion.directory) / "spec.yaml"
+    directory, line = named
+    head, generation = head_path(root, domain), directory.partition("-")[0]
+    if read_bounded(head, MAX_HEAD_BYTES) != line:
+        raise failure(f"does not name the champion, {generation}", advice="any cycle heals it", file=str(head))
+    archived = generation_path(root, domain, directory) / "spec.yaml"
     present = champion_path(root, domain)
     if read_bounded(present, MAX_YAML_BYTES) != read_bounded(archived, MAX_YAML_BYTES):
-        raise failure(f"is not the spec of {champion.generation}", advice=f"copy {archived} over it", file=str(present))
+        raise failure(f"is not the spec of {generation}", advice=f"copy {archived} over it", file=str(present))
 
 
 def _check_foreign(root: Path, state: State) -> None:
@@ -122,8 +123,7 @@ def _check_foreign(root: Path, state: State) -> None:
         if (path.parent.name, path.name) not in known and not is_leftover(path) and path.name != ".gitkeep":
             raise failure("is not in the ledger", advice="remove it, or restore logs/cycles from Git", file=str(path))
     for path in sorted((root / SPECS).glob("*/HEAD")):
-        lineage = state.lineages.get(path.parent.name)
-        if not lineage or not lineage.champion:
+        if named_by_head(root, state, path.parent.name) is None:
             raise failure(
                 "names a champion, and the ledger has none", advice="restore logs/cycles from Git", file=str(path)
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aams.cycle.lab import CACHE, Lab, baseline, champion_spec, predecessor_spec, proposed_specs
-from aams.cycle.sealed import Sealed, sealed_child
+from aams.cycle.sealed import handed_over
 from aams.dispatch import Dispatch, find, trusted_digests
 from aams.errors import Problem, ResultError
 from aams.files import write_whole
@@ -46,11 +46,7 @@ def left_behind(lab: Lab, cycle: Cycle) -> Dispatch | None:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What ingesting one dispatch works with: the domain's data, and every spec with its cost and rendered model.
-
-    Attributes:
-        sealed: the child of an attempt, else None.
-    """
+    """What ingesting one dispatch works with: the domain's data, and every spec with its cost and rendered model."""
 
     lab: Lab
     dispatch: Dispatch
@@ -58,7 +54,6 @@ class Desk:
     specs: Mapping[str, Spec]
     costs: Mapping[str, Cost]
     models: Mapping[str, Path]
-    sealed: Sealed | None
 
     @property
     def scratch(self) -> Path:
@@ -80,17 +75,17 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
         if now.get(name) != inputs.digests.get(name):
             advice = f"restore it, or close the cycle: aams abandon {dispatch.cycle}"
             raise ResultError(Problem("changed after the freeze", now.get(name, "nothing"), advice, path=name))
-    sealed = sealed_child(lab, dispatch.cycle, domain, prepared.interface) if dispatch.stage == "attempt" else None
-    known = {one.id: one for one in (champion_spec(lab, domain), baseline(domain))} | proposed_specs(
-        lab, dispatch.cycle
-    )
-    known |= {sealed.spec.id: sealed.spec} if sealed else {}
-    known |= {one.id: one for one in predecessor_spec(lab, domain)}
-    wanted = {run.spec for run in inputs.runs}
-    specs = {name: known[name] for name in sorted(wanted)}
+    handed = [handed_over(lab, dispatch.cycle)] if dispatch.stage == "attempt" else []
+    likely = (champion_spec(lab, domain), baseline(domain), *predecessor_spec(lab, domain), *handed)
+    known = {one.id: one for one in likely} | proposed_specs(lab, dispatch.cycle)
+    wanted = sorted({run.spec for run in inputs.runs})
+    strange = [name for name in wanted if name not in known]
+    if strange:
+        raise ResultError(Problem("trains a spec that nobody proposed", strange[0], path="runs"))
+    specs = {name: known[name] for name in wanted}
     costs = {name: estimate(spec.tree, prepared.interface) for name, spec in specs.items()}
     models = {name: dispatch.work / "arbiter" / f"{name}.py" for name in specs}
-    desk = Desk(lab, dispatch, prepared, specs, costs, models, sealed)
+    desk = Desk(lab, dispatch, prepared, specs, costs, models)
     for name, spec in specs.items():
         write_whole(desk.models[name], render(spec, prepared.interface).encode("ascii"))
     return desk
@@ -108,7 +103,7 @@ def receive(desk: Desk, folder: Path) -> Returned:
     for run in finished:
         check_weights(returned.weights[run.name], tables[run.spec], run.weights)
     results = returned.results
-    hidden = desk.sealed.spec.id if desk.sealed else ""
+    hidden = _child(desk) if desk.dispatch.stage == "attempt" else ""
     runs = tuple(
         RunSummary(
             name=run.name,
@@ -145,6 +140,10 @@ def receive(desk: Desk, folder: Path) -> Returned:
 def _violations(run: RunResult) -> int:
     """How often a run broke a law: a limit of the budget that stopped it is law 5, bounds."""
     return len(run.law_violations) + (run.status == "stopped")
+
+
+def _child(desk: Desk) -> str:
+    return next(run.spec for run in desk.dispatch.manifest.inputs.runs if run.arm == "child")
 
 
 def _arm(desk: Desk, name: str) -> Arm:

@@ -18,14 +18,13 @@ from aams.cycle.desk import (
     set_up,
 )
 from aams.cycle.lab import Ended, Lab
-from aams.cycle.proposal import freeze
+from aams.cycle.next_bundle import proceed
 from aams.cycle.rechallenge import confirm
-from aams.cycle.sealed import arbiter_secret, sealed_child
+from aams.cycle.sealed import arbiter_secret, hand_over, sealed_child
 from aams.cycle.verdict import pronounce
-from aams.dispatch import Dispatch, Plan, plan_runs
+from aams.dispatch import Dispatch
 from aams.errors import Problem, ResultError, failure
 from aams.records import Decision, Evidence, Run
-from compiler.cost import estimate
 from domains import draw_holdout
 from evaluator import arbiter
 from evaluator.fitness import gather_evidence, mean_voice, pair_up
@@ -50,6 +49,11 @@ def ingest(lab: Lab, dispatch: Dispatch, folder: Path) -> Dispatch | Ended:
     Raises:
         ResultError: what came back is not what the manifest demands; nothing is recorded, and the cycle stays open.
     """
+    return judge(lab, dispatch, folder) or proceed(lab, dispatch.cycle)
+
+
+def judge(lab: Lab, dispatch: Dispatch, folder: Path) -> Ended | None:
+    """The arbiter's part of `ingest`: how the cycle ended, or None when it wants its next pairs."""
     cycle = lab.state.open_cycles[dispatch.cycle]
     if cycle.verdict:
         return conclude(lab, cycle)
@@ -58,6 +62,15 @@ def ingest(lab: Lab, dispatch: Dispatch, folder: Path) -> Dispatch | Ended:
     if dispatch.stage == "trial":
         return _screen(desk, returned)
     return _rejudge(desk, returned) if dispatch.stage == "rechallenge" else _judge(desk, returned)
+
+
+def collect(lab: Lab, dispatch: Dispatch, folder: Path) -> None:
+    """Step 9 alone, for who is not the arbiter: what came back is bound to the manifest and put on record.
+
+    Raises:
+        ResultError: what came back is not what the manifest demands; nothing is recorded.
+    """
+    receive(set_up(lab, dispatch), folder)
 
 
 def waiting(lab: Lab, cycle: str) -> Dispatch:
@@ -74,22 +87,23 @@ def waiting(lab: Lab, cycle: str) -> Dispatch:
     return found
 
 
-def _screen(desk: Desk, returned: Returned) -> Dispatch | Ended:
-    """Step 10 for trials: rank them on validation; the best one may become an attempt."""
+def _screen(desk: Desk, returned: Returned) -> Ended | None:
+    """Step 10 for trials: rank them on validation; the best one may become an attempt, and is handed over."""
     lab, inputs = desk.lab, desk.dispatch.manifest.inputs
     screened = recorded(lab, inputs.cycle, Screened) or _rank(desk, returned)
     record_once(desk, screened)
     if not screened.passed:
         return lab.end(inputs.cycle, "screened-out", _screen_reason(screened))
+    sealed = sealed_child(lab, inputs.cycle, inputs.domain, desk.prepared.interface)
     if not recorded(lab, inputs.cycle, Attempted):
         trigger = lab.state.open_cycles[inputs.cycle].opened.trigger
         missing = may_attempt(lab.lineage(inputs.domain), lab.contract, trigger)
         if missing:
             return lab.end(inputs.cycle, "explored", "; ".join(f"{found.what}: {found.got}" for found in missing))
-        sealed = sealed_child(lab, inputs.cycle, inputs.domain, desk.prepared.interface)
         generation = lab.lineage(inputs.domain).next_generation
         lab.record(inputs.cycle, inputs.domain, Attempted(generation, sealed.commitment))
-    return _ask_for_pairs(desk, 0)
+    hand_over(lab, inputs.cycle, sealed)
+    return None
 
 
 def _rank(desk: Desk, returned: Returned) -> Screened:
@@ -105,35 +119,8 @@ def _rank(desk: Desk, returned: Returned) -> Screened:
     return screen(control, trials, desk.lab.contract.promotion.screen_margin)
 
 
-def _ask_for_pairs(desk: Desk, batch: int) -> Dispatch:
-    """Freeze the next pairs of an attempt; the first time, after its screen."""
-    lab, inputs = desk.lab, desk.dispatch.manifest.inputs
-    attempted = recorded(lab, inputs.cycle, Attempted)
-    if attempted is None:
-        raise failure("is no attempt", inputs.cycle)
-    sealed = desk.sealed or sealed_child(lab, inputs.cycle, inputs.domain, desk.prepared.interface)
-    parent = next(desk.specs[run.spec] for run in inputs.runs if run.arm == "control")
-    limits = lab.contract.promotion
-    pairs = range(batch * limits.pairs_min, min((batch + 1) * limits.pairs_min, limits.pairs_max))
-    costs = {**desk.costs, sealed.spec.id: estimate(sealed.spec.tree, desk.prepared.interface)}
-    plan = Plan(
-        cycle=inputs.cycle,
-        stage="attempt",
-        batch=batch,
-        domain=inputs.domain,
-        generation=attempted.generation,
-        sealed=attempted.sealed,
-        parent=inputs.parent,
-        parent_weights=inputs.parent_weights,
-        specs=(parent, sealed.spec),
-        runs=plan_runs("attempt", parent, [sealed.spec], costs, inputs.compute_flops, inputs.cycle, pairs),
-        compute_flops=inputs.compute_flops,
-    )
-    return freeze(lab, plan, desk.prepared, costs)
-
-
-def _judge(desk: Desk, returned: Returned) -> Dispatch | Ended:
-    """Steps 10 to 12 for a root or an attempt: recompute on the holdout; ask for more pairs, or decide and archive."""
+def _judge(desk: Desk, returned: Returned) -> Ended | None:
+    """Steps 10 to 12 for a root or an attempt: recompute on the holdout; decide and archive, unless it wants more."""
     inputs = desk.dispatch.manifest.inputs
     finished = {run.name for run in finished_runs(desk, returned)}
     if any(run.name not in finished for run in inputs.runs if run.arm == "control"):
@@ -143,12 +130,11 @@ def _judge(desk: Desk, returned: Returned) -> Dispatch | Ended:
     # 10 recompute, 11 decide
     evidence, decision = _decide(desk, returned, finished)
     if decision is None:
-        return _ask_for_pairs(desk, desk.dispatch.batch + 1)
-
+        return None
     return pronounce(desk, evidence, decision, returned.results.environment)
 
 
-def _rejudge(desk: Desk, returned: Returned) -> Dispatch | Ended:
+def _rejudge(desk: Desk, returned: Returned) -> Ended | None:
     """Steps 10 and 11 for a re-challenge: recompute on the holdout, and see whether the champion stands.
 
     Raises:

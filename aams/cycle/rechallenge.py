@@ -9,13 +9,12 @@ from __future__ import annotations
 from aams import git
 from aams.canonical import digest
 from aams.cycle.desk import Desk, left_behind
-from aams.cycle.lab import CACHE, Ended, Lab, champion_spec, predecessor_spec
-from aams.cycle.proposal import freeze
+from aams.cycle.lab import Ended, Lab
+from aams.cycle.next_bundle import proceed
 from aams.cycle.rollback import roll_back
-from aams.dispatch import Dispatch, Plan, plan_runs
+from aams.dispatch import Dispatch
 from aams.errors import failure
-from compiler.cost import estimate
-from domains import DOMAINS, prepare
+from domains import DOMAINS
 from safety.clock import utc_now
 from safety.eligibility import month_left, predecessor
 from safety.events import Looked, Opened
@@ -54,39 +53,15 @@ def rechallenge(lab: Lab, domain: str, trigger: str = "person") -> Dispatch:
     )
     name = f"{domain}-{digest({'request': request, 'number': number})[:12]}"
     lab.record(name, domain, opened)
-    return ask_for_pairs(lab, name, domain, 0)
+    return proceed(lab, name)
 
 
-def ask_for_pairs(lab: Lab, cycle: str, domain: str, batch: int) -> Dispatch:
-    """Freeze the next pairs of a re-challenge."""
-    lineage, limits = lab.lineage(domain), lab.contract.promotion
-    prepared = prepare(domain, lineage.corpus, cache=lab.root / CACHE)
-    champion, (before,) = champion_spec(lab, domain), predecessor_spec(lab, domain)
-    costs = {one.id: estimate(one.tree, prepared.interface) for one in (champion, before)}
-    compute = DOMAINS[domain].COMPUTE_FLOPS
-    pairs = range(batch * limits.pairs_min, min((batch + 1) * limits.pairs_min, limits.pairs_max))
-    plan = Plan(
-        cycle=cycle,
-        stage="rechallenge",
-        batch=batch,
-        domain=domain,
-        generation="",
-        sealed="",
-        parent=lineage.champion.generation if lineage.champion else "",
-        parent_weights=lineage.champion.weights if lineage.champion else "",
-        specs=(before, champion),
-        runs=plan_runs("rechallenge", before, [champion], costs, compute, cycle, pairs),
-        compute_flops=compute,
-    )
-    return freeze(lab, plan, prepared, costs)
-
-
-def confirm(desk: Desk, looked: Looked) -> Dispatch | Ended:
-    """Go on, or close a re-challenge after a look."""
+def confirm(desk: Desk, looked: Looked) -> Ended | None:
+    """Close a re-challenge after a look; None while it wants more pairs."""
     lab, inputs = desk.lab, desk.dispatch.manifest.inputs
     look = looked.look
     if look is None or look.standing == "more":
-        return ask_for_pairs(lab, inputs.cycle, inputs.domain, desk.dispatch.batch + 1)
+        return None
     gain = f"its gain is about {look.gain:+.4f} ({look.low:+.4f} to {look.high:+.4f}) after {look.pairs} pairs"
     if look.standing != "proven":
         return lab.end(inputs.cycle, "confirmed", f"{inputs.parent} stands; {gain}")

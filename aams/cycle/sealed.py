@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 from aams.canonical import digest
 from aams.cycle.lab import Lab, champion_spec, champion_text, proposed_specs
-from aams.dispatch import steps
+from aams.dispatch import WORK, steps
+from aams.files import write_whole
 from aams.records import Interface, Mutation, Spec
+from compiler import spec as specs
 from compiler.cost import estimate
 from compiler.edit import edit
 from domains import DOMAINS
@@ -23,6 +26,7 @@ from safety.seal import is_placebo, salt_of, seal
 
 SECRET_VARIABLE = "AAMS_ARBITER_SECRET"  # noqa: S105
 """Environment variable with what only the arbiter knows. Unset, the secret is public, and cycles are reproducible."""
+CHILD = "child.yaml"
 PUBLIC_SECRET = "AAMS local arbiter, version 1"  # noqa: S105
 
 
@@ -44,6 +48,24 @@ class Sealed:
     def revealed(self, generation: str) -> Revealed:
         """What goes on record after its verdict."""
         return Revealed(generation, self.spec.id, self.placebo, self.salt)
+
+
+def hand_over(lab: Lab, cycle: str, sealed: Sealed) -> None:
+    """Lay an attempt's child where the proposer finds it, who must not know whether it is a placebo."""
+    write_whole(_handed(lab, cycle), sealed.text.encode())
+
+
+def handed_over(lab: Lab, cycle: str) -> Spec:
+    """The child that the arbiter handed over.
+
+    Raises:
+        AamsError: it is not on this machine, or not readable.
+    """
+    return specs.read(_handed(lab, cycle))
+
+
+def _handed(lab: Lab, cycle: str) -> Path:
+    return lab.root / WORK / cycle / CHILD
 
 
 def arbiter_secret() -> bytes:

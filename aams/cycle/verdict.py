@@ -11,9 +11,10 @@ import shutil
 from aams.cycle.approval import approve, conclude, decline, reveal
 from aams.cycle.desk import Desk, left_behind, set_up
 from aams.cycle.lab import Ended, Lab, baseline_text
+from aams.cycle.sealed import sealed_child
 from aams.errors import AamsError, failure
 from aams.generation import Attempt, artifacts
-from aams.records import Decision, Evidence, Manifest
+from aams.records import Decision, Evidence, Manifest, Mutation
 from domains import find_corpus
 from evaluator import arbiter
 from evaluator.report import Dossier
@@ -41,14 +42,17 @@ def pronounce(desk: Desk, evidence: Evidence | None, decision: Decision, environ
         shutil.rmtree(place)
     trained = [facts for facts in lab.facts(inputs.cycle) if isinstance(facts, Trained) and facts.stage != "trial"]
     weights = trained[0].weights.get(f"{run.arm}-0", "") if trained else ""
+    sealed = sealed_child(lab, inputs.cycle, inputs.domain, desk.prepared.interface) if inputs.sealed else None
+    mutations = sealed.mutations if sealed else ()
+    isolation = trained[-1].isolation if trained else "none"
     attempt = Attempt(
         spec=own,
-        text=desk.sealed.text if desk.sealed else baseline_text(inputs.domain),
+        text=sealed.text if sealed else baseline_text(inputs.domain),
         interface=desk.prepared.interface,
         manifests=_manifests(desk),
         trained=tuple(trained),
         environment=environment,
-        dossier=_dossier(desk, own.id, evidence, decision, trained[-1].isolation if trained else "none"),
+        dossier=_dossier(desk, own.id, mutations, evidence, decision, isolation),
         time=generation.directory.partition("-")[2],
     )
     verdict = Verdict(
@@ -121,14 +125,21 @@ def _manifests(desk: Desk) -> tuple[Manifest, ...]:
     return tuple(manifests)
 
 
-def _dossier(desk: Desk, spec: str, evidence: Evidence | None, decision: Decision, isolation: str) -> Dossier:
+def _dossier(
+    desk: Desk,
+    spec: str,
+    mutations: tuple[Mutation, ...],
+    evidence: Evidence | None,
+    decision: Decision,
+    isolation: str,
+) -> Dossier:
     inputs = desk.dispatch.manifest.inputs
     parent = next((run.spec for run in inputs.runs if run.arm == "control"), "")
     return Dossier(
         generation=inputs.generation,
         spec=spec,
         licence=find_corpus(inputs.domain, inputs.corpus).licence,
-        mutations=desk.sealed.mutations if desk.sealed else (),
+        mutations=mutations,
         cost=desk.costs[spec],
         parent_cost=desk.costs.get(parent),
         evidence=evidence,

@@ -107,7 +107,7 @@ def test_a_crash_between_approval_and_head_is_healed(lab: Any) -> None:
     assert heal(lab.root, lab.state) == ("specs/language/champion.yaml", "specs/language/HEAD")
     assert verify(lab.root).broken is None
     champion = lab.state.lineages["language"].champion
-    assert head_path(lab.root, "language").read_bytes() == head_line(champion)
+    assert head_path(lab.root, "language").read_bytes() == head_line(champion.generation, champion.spec, champion.entry)
     assert champion_path(lab.root, "language").read_bytes() == b"# more\nmodel: {}\n"
     assert heal(lab.root, lab.state) == ()
 
