@@ -20,7 +20,7 @@ DOCUMENTS = $(wildcard *.md docs/*.md)
 SIDE_BY_SIDE := --numprocesses=auto --dist=worksteal
 UV := uv==0.13.8
 
-.PHONY: help setup cycle test proofs mutants check format docs serve benchmarks lock clean
+.PHONY: help setup cycle test e2e proofs mutants check format docs serve benchmarks lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ cycle: setup ## one cycle, from mutation to decision (SEED, ARGS)
 
 test: setup $(VENV)/.dev ## the tests (ARGS)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+e2e: setup $(VENV)/.dev ## whole cycles by pull request, at an emulated GitHub (ARGS)
+	$(BIN)/python -m pytest -m hub tests/e2e $(SIDE_BY_SIDE) $(ARGS)
 
 proofs: setup $(VENV)/.dev ## the slow proofs (ARGS)
 	$(BIN)/python -m pytest -m proof tests/proofs $(ARGS)
@@ -46,10 +49,11 @@ check: setup $(VENV)/.dev ## everything that a change must pass
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/zizmor --offline --quiet --persona auditor .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/cog --check --check-fail-msg="run make docs" -PI . $(DOCUMENTS)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m hub tests/e2e $(SIDE_BY_SIDE)
 
 format: setup $(VENV)/.dev ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix

@@ -35,7 +35,7 @@ MAX_DIRECTORY_BYTES = 1024 * 1024
 TRAINER = Path(__file__).parent.parent / "trainer"
 _END = struct.Struct("<4s4H2LH")
 """A zip archive's last record: signature, four counts, the directory's length and place, the comment's length."""
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def contents(
@@ -71,7 +71,7 @@ def pack(manifest: Manifest, files: Mapping[str, bytes], directory: Path) -> Pat
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path, content in sorted({**files, MANIFEST: canonical_json(to_data(manifest))}.items()):
-            archive.writestr(zipfile.ZipInfo(path, _EPOCH), content)
+            archive.writestr(zipfile.ZipInfo(path, EPOCH), content)
     content = buffer.getvalue()
     place = directory / f"{sha256(content)}.zip"
     if not place.exists():
@@ -88,7 +88,7 @@ def unpack(archive: Path, directory: Path) -> Manifest:
     """
     with open_regular(archive) as stream:
         try:
-            _check_end(stream, archive)
+            check_end(stream, archive)
             with zipfile.ZipFile(stream) as opened:
                 manifest = _check_members(opened, archive)
                 for path, digest in manifest.inputs.files.items():
@@ -102,7 +102,7 @@ def unpack(archive: Path, directory: Path) -> Manifest:
     return manifest
 
 
-def _check_end(stream: BinaryIO, archive: Path) -> None:
+def check_end(stream: BinaryIO, archive: Path) -> None:
     """Refuse what would make `zipfile` read much before it lists one member: a directory beyond all measure."""
     size = stream.seek(0, 2)
     if size > MAX_BYTES:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -75,20 +76,26 @@ def fetch(root: Path, url: str, refs: Sequence[str], token: str = "") -> None:
     Args:
         url: of the other repository.
         refs: full names there, e.g. `refs/pull/7/head`.
-        token: for HTTP; it is passed in the environment, where no other user of the machine can read it.
+        token: for HTTP.
 
     Raises:
         AamsError: Git can't get them, or an object is malformed.
     """
     options = ("-c", "fetch.fsckObjects=true", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never")
+    quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+    run_git(root, *options, "fetch", *quiet, "--", url, *refs, settings=_secret(token))
+
+
+def _secret(token: str) -> dict[str, str]:
+    """Settings that send a token, in the environment, where no other user of the machine can read it."""
+    if not token:
+        return {}
     header = base64.b64encode(f"x-access-token:{token}".encode()).decode("ascii")
-    secret = {
+    return {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": "http.extraHeader",
         "GIT_CONFIG_VALUE_0": f"Authorization: Basic {header}",
     }
-    quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-    run_git(root, *options, "fetch", *quiet, "--", url, *refs, settings=secret if token else {})
 
 
 def merge_base(root: Path, one: str, other: str) -> str | None:
@@ -121,6 +128,57 @@ def changed_entries(root: Path, before: str, after: str) -> tuple[tuple[str, str
         old, new = ("" if mode == "000000" else mode for mode in modes)
         found.append((os.fsdecode(name), old, new))
     return tuple(found)
+
+
+def written_by(root: Path, start: str, tip: str) -> frozenset[str]:
+    """Addresses of all who are named as author or committer between two commits."""
+    if not (_is_commit(start) and _is_commit(tip)):
+        return frozenset()
+    answer = _ask(root, "log", "--format=%ae%n%ce", f"{start}..{tip}", "--") or b""
+    return frozenset(answer.decode("utf-8", "replace").split())
+
+
+def commit_files(
+    root: Path, parent: str, files: Mapping[str, bytes | None], message: str, author: str, time: str
+) -> str:
+    """Write a commit that adds, replaces or, with None, removes files of another; nothing is checked out.
+
+    Args:
+        author: as in `name <address>`; author and committer are one.
+        time: UTC, as in `2026-11-21T01:40:00Z`: equal arguments give the same commit.
+
+    Returns:
+        Its name.
+    """
+    name, _, address = author.rstrip(">").partition(" <")
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": f"{folder}/index"}
+        run_git(root, "read-tree", parent, settings=index)
+        for path, content in sorted(files.items()):
+            if content is None:
+                run_git(root, "update-index", "--force-remove", "--", path, settings=index)
+                continue
+            blob = run_git(root, "hash-object", "-w", "--stdin", content=content).decode("ascii").strip()
+            run_git(root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", settings=index)
+        tree = run_git(root, "write-tree", settings=index).decode("ascii").strip()
+    person = {"NAME": name, "EMAIL": address, "DATE": time}
+    settings = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in person.items()}
+    answer = run_git(root, "commit-tree", tree, "-p", parent, "-m", message, settings=settings)
+    return answer.decode("ascii").strip()
+
+
+def push(root: Path, url: str, commit: str, branch: str, expected: str, token: str = "") -> None:
+    """Move a branch of another repository to a commit, if it still is where it was seen last.
+
+    Args:
+        expected: the commit it was at; "" when there was no such branch.
+
+    Raises:
+        AamsError: it has moved meanwhile, or is not to be moved.
+    """
+    lease = f"--force-with-lease=refs/heads/{branch}:{expected}"
+    hooks = ("-c", "core.hooksPath=/dev/null")
+    run_git(root, *hooks, "push", "--quiet", lease, "--", url, f"{commit}:refs/heads/{branch}", settings=_secret(token))
 
 
 @contextlib.contextmanager
@@ -157,8 +215,12 @@ def _ask(folder: Path, *arguments: str) -> bytes | None:
         return None
 
 
-def run_git(folder: Path, *arguments: str, settings: Mapping[str, str] | None = None) -> bytes:
-    """Run one Git command in a folder and give what it printed; `settings` are environment variables for it alone.
+def run_git(folder: Path, *arguments: str, settings: Mapping[str, str] | None = None, content: bytes = b"") -> bytes:
+    """Run one Git command in a folder and give what it printed.
+
+    Args:
+        settings: environment variables for it alone.
+        content: what it reads.
 
     Raises:
         AamsError: there is no Git, or it refused, or it took longer than `TIMEOUT_S`.
@@ -170,7 +232,7 @@ def run_git(folder: Path, *arguments: str, settings: Mapping[str, str] | None = 
             ["git", *arguments],
             cwd=folder,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            input=content,
             capture_output=True,
             timeout=TIMEOUT_S,
         )

@@ -6,13 +6,11 @@ Never decides and never computes a score.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from aams.records import Cost, Decision, Evidence, Inputs, Look, Mutation, Pair
-
-MAX_SHOWN = 200
+from evaluator.markdown import code, json_text, line, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +44,10 @@ def eval_report(dossier: Dossier) -> str:
     """Write EVAL.md: the decision, its reasons, and every number it rests on."""
     inputs, decision = dossier.inputs, dossier.decision
     origin = f"A child of {inputs.parent}" if inputs.parent else "The root of a lineage"
-    show = _line if dossier.evidence else _code  # else the reasons quote what came back
+    show = line if dossier.evidence else code  # else the reasons quote what came back
     sections = [
         f"# {inputs.domain}/{dossier.generation}: {decision.outcome}",
-        f"{origin}, trained on {_code(inputs.corpus)} in cycle {_code(inputs.cycle)}.",
+        f"{origin}, trained on {code(inputs.corpus)} in cycle {code(inputs.cycle)}.",
         "## Why",
         "\n".join(f"- {show(reason)}." for reason in decision.reasons),
     ]
@@ -64,12 +62,12 @@ def eval_report(dossier: Dossier) -> str:
             )
             for criterion in decision.criteria
         )
-        sections += ["## Criteria", _table(("criterion", "child", "", "bound", ""), rows)]
+        sections += ["## Criteria", table(("criterion", "child", "", "bound", ""), rows)]
     if dossier.evidence:
         sections += _evidence(dossier.evidence)
     if dossier.mutations:
-        sections += ["## What was changed", "\n".join(_mutation(mutation) for mutation in dossier.mutations)]
-    sections += ["## What it costs", _costs(dossier.parent_cost, dossier.cost)]
+        sections += ["## What was changed", "\n".join(mutation_line(mutation) for mutation in dossier.mutations)]
+    sections += ["## What it costs", costs_table(dossier.parent_cost, dossier.cost)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -82,15 +80,15 @@ def model_card(dossier: Dossier) -> str:
     if evidence:
         fit = evidence.child
         scores = f"recall {fit.recall:g}, generalize {fit.generalize:g}, {fit.bits:g} bits; means over {count} runs"
-    changes = "; ".join(f"{mutation.operator} at {_code(mutation.path)}" for mutation in dossier.mutations)
+    changes = "; ".join(f"{mutation.operator} at {code(mutation.path)}" for mutation in dossier.mutations)
     lineage = f"{changes or 'unchanged'}, from {inputs.parent}" if inputs.parent else "the root of its lineage"
     corpus = inputs.digests.get("corpus", "unknown")
     bullets = (
-        ("What", f"a {inputs.domain} model, {dossier.decision.outcome}; spec {_code(dossier.spec)}"),
+        ("What", f"a {inputs.domain} model, {dossier.decision.outcome}; spec {code(dossier.spec)}"),
         ("Lineage", lineage),
         ("Size", f"{cost.parameters:,} parameters, {cost.forward_flops:,} FLOPs forward for one item"),
-        ("Data", f"{_code(inputs.corpus)}, licence {_code(dossier.licence)}, SHA-256 {_code(corpus)}"),
-        ("Training", f"{runs[0].steps:,} steps, {inputs.compute_flops:,} FLOPs a run; {_code(dossier.isolation)}"),
+        ("Data", f"{code(inputs.corpus)}, licence {code(dossier.licence)}, SHA-256 {code(corpus)}"),
+        ("Training", f"{runs[0].steps:,} steps, {inputs.compute_flops:,} FLOPs a run; {code(dossier.isolation)}"),
         ("Scores", f"{scores}. Made to compare architectures within minutes, not to be relied on"),
     )
     return f"# {inputs.domain}/{dossier.generation}\n\n" + "".join(f"- **{name}:** {text}.\n" for name, text in bullets)
@@ -104,7 +102,7 @@ def _evidence(evidence: Evidence) -> Iterator[str]:
     )
     yield "## Scores"
     yield "Recomputed from the returned weights; means over runs, rounded as the contract says."
-    yield _table(("", "recall", "generalize", "tone drift", "bits", "law violations"), rows)
+    yield table(("", "recall", "generalize", "tone drift", "bits", "law violations"), rows)
     if evidence.look:
         yield from _pairs(evidence.look, evidence.pairs)
 
@@ -123,7 +121,7 @@ def _pairs(look: Look, pairs: Sequence[Pair]) -> Iterator[str]:
     yield "## Pairs"
     yield "Generalize of a child's run and a control's run on one block of the holdout."
     yield "![paired differences](pairs.svg)"
-    yield _table(("pair", "child", "control", "difference"), differences)
+    yield table(("pair", "child", "control", "difference"), differences)
     yield (
         f"Attempt {look.attempt} of its lineage, after {look.discoveries} that were accepted: the e-value is "
         f"{look.e_value:g} after {look.pairs} pairs, and {1 / look.level:.6g} proves a gain. The gain is about "
@@ -132,12 +130,14 @@ def _pairs(look: Look, pairs: Sequence[Pair]) -> Iterator[str]:
     )
 
 
-def _mutation(mutation: Mutation) -> str:
-    change = f"{_code(_json(mutation.before))} became {_code(_json(mutation.after))}"
-    return f"- {mutation.operator} at {_code(mutation.path)}: {change}. Why: {_code(mutation.rationale)}"
+def mutation_line(mutation: Mutation) -> str:
+    """One change as an item of a list."""
+    change = f"{code(json_text(mutation.before))} became {code(json_text(mutation.after))}"
+    return f"- {mutation.operator} at {code(mutation.path)}: {change}. Why: {code(mutation.rationale)}"
 
 
-def _costs(parent: Cost | None, child: Cost) -> str:
+def costs_table(parent: Cost | None, child: Cost) -> str:
+    """What two specs cost, side by side."""
     shown = [("child", child)] if parent is None else [("parent", parent), ("child", child)]
     rows = (
         (
@@ -149,22 +149,4 @@ def _costs(parent: Cost | None, child: Cost) -> str:
         )
         for arm, cost in shown
     )
-    return _table(("", "parameters", "FLOPs forward", "FLOPs a step", "bytes in training"), rows)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
-
-
-def _code(text: str) -> str:
-    return f"`{_line(text).replace('`', chr(39))}`"
-
-
-def _line(text: str) -> str:
-    shown = ascii(text)[1:-1]
-    return shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 3] + "..."
+    return table(("", "parameters", "FLOPs forward", "FLOPs a step", "bytes in training"), rows)

@@ -116,6 +116,7 @@ class Contract:
     """The whole contract.
 
     Attributes:
+        approvers: logins on GitHub whose review counts as the second key.
         confinement: the kinds of isolation that results may have been trained under, of `aams.confine.ISOLATIONS`.
         digest: SHA-256 of the file's exact bytes.
     """
@@ -129,6 +130,7 @@ class Contract:
     cooldown: Cooldown
     karma: Karma
     autonomy: Literal["manual", "supervised", "autonomous"]
+    approvers: tuple[str, ...]
     deadlines: Deadlines
     confinement: tuple[str, ...]
     laws: tuple[Law, ...]

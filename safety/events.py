@@ -270,13 +270,29 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A review on GitHub that an approval rests on: whose, its number, the commit it is of, and the tag's own object.
+
+    Attributes:
+        proposed_by: who wished for what was approved, by login; "" when nobody did.
+    """
+
+    login: str
+    review: int
+    commit: str
+    tag: str
+    proposed_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Approved:
-    """The second key: the commit point, which moves HEAD."""
+    """The second key: the commit point, which moves HEAD. `review` is None where a person signed by himself."""
 
     generation: str
     approver: Signed
     head_before: str
     head_after: str
+    review: Reviewed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,9 @@ def heal(root: Path, state: State) -> tuple[str, ...]:
         if named is None:
             continue
         directory, line = named
-        protect(generation_path(root, domain, directory))
+        kept = {directory} | ({lineage.champion.directory} if lineage.champion else set())
+        for one in sorted(kept):
+            protect(generation_path(root, domain, one))
         spec = read_spec(generation_path(root, domain, directory))
         for path, content in ((champion_path(root, domain), spec), (head_path(root, domain), line)):
             present = read_bounded(path, MAX_YAML_BYTES) if path.exists() else b""

@@ -1,4 +1,4 @@
-"""Commands that move a lab: propose, ingest, abandon, approve, decline, reproduce, rebuild, init."""
+"""Commands that move a lab: propose, train, ingest, abandon, approve, decline, reproduce, rebuild, init."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     )
     add_request_arguments(propose)
     propose.set_defaults(command=_propose)
+
+    train = subparsers.add_parser("train", parents=[common], help="train a bundle here, and pack what came out")
+    train.add_argument("bundle", type=Path, help="the bundle's archive")
+    train.add_argument("results", type=Path, help="archive to write")
+    train.set_defaults(command=_train)
 
     ingest = subparsers.add_parser("ingest", parents=[common], help="judge what a lane brought back for the open cycle")
     ingest.add_argument("cycle", help="the cycle's id, as `aams propose` told it")
@@ -90,6 +95,23 @@ def _tell(args: argparse.Namespace, lab: Any, step: Any) -> int:
         f"When they are trained: aams ingest {step.cycle} FOLDER",
     ]
     emit(args, data, lines)
+    return 0
+
+
+def _train(args: argparse.Namespace) -> int:
+    import tempfile
+
+    from aams.bundle import unpack
+    from aams.commands.progress import training_progress
+    from aams.lanes import LANES
+    from aams.results_archive import pack_results
+
+    with tempfile.TemporaryDirectory(prefix="aams-") as place:
+        runs = len(unpack(args.bundle, Path(place) / "read").inputs.runs)
+        with training_progress("training", runs, args.json) as report:
+            returned = LANES["local"].train(args.bundle, Path(place), report)
+        pack_results(returned.directory, args.results)
+    emit(args, {"results": str(args.results), "runs": runs}, [f"{runs} runs: {args.results}"])
     return 0
 
 

@@ -1,40 +1,63 @@
-"""Commands about the repository on GitHub: setup, judge."""
+"""Commands about the repository on GitHub: setup, and what its workflows do. Each looks at how things stand."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aams.commands.actions import add_actions
 from aams.commands.output import emit
+from aams.commands.request import DOMAINS, check_children
 from aams.errors import failure
 
 if TYPE_CHECKING:
     from aams.github.repository import Repository
+    from aams.gitops.receiving import Done
+    from aams.gitops.workshop import Site
 
 TOKEN = "AAMS_GITHUB_TOKEN"  # noqa: S105
+OUTPUTS = "GITHUB_OUTPUT"
 
 
 def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands to the parser."""
-    actions, inner = add_actions(subparsers, common, "github", "the repository on GitHub: setup, judge")
+    actions, inner = add_actions(subparsers, common, "github", "the repository on GitHub, and what its workflows do")
 
-    setup = actions.add_parser(
-        "setup", parents=[inner], help="hold its settings against .github/, and with --apply make them so"
-    )
+    def add(name: str, command: Any, text: str, needs_app: bool = False) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = actions.add_parser(name, parents=[inner], help=text)
+        added.set_defaults(command=command)
+        added.add_argument("--repository", metavar="OWNER/NAME", help="default: GITHUB_REPOSITORY")
+        if needs_app:
+            text = "id of the App whose check counts"
+            added.add_argument("--app", type=int, required=True, metavar="NUMBER", help=text)
+        return added
+
+    setup = add("setup", _setup, "hold its settings against .github/, and with --apply make them so", needs_app=True)
     setup.add_argument("--apply", action="store_true", help="change what differs; without it nothing is changed")
-    setup.set_defaults(command=_setup)
 
-    judge = actions.add_parser(
-        "judge", parents=[inner], help="post the required check of every open pull request, from a checkout of main"
-    )
-    judge.set_defaults(command=_judge)
+    due = add("due", _due, "name a domain that a scheduled cycle is due in, or what stands against it")
+    propose = add("propose", _propose, "open a proposal: a cycle's first bundle, its branch and its draft pull request")
+    propose.add_argument("--domain", choices=DOMAINS, help="without it, every spec that a maintainer wants trained")
+    propose.add_argument("--seed", type=int, help="a person's cycle; without it, the schedule's")
+    for one in (due, propose):
+        one.add_argument("--children", type=int, default=4, metavar="N", help="trials before the screen (default: 4)")
 
-    for action in (setup, judge):
-        action.add_argument("--app", type=int, required=True, metavar="NUMBER", help="id of the App whose check counts")
-        action.add_argument("--repository", metavar="OWNER/NAME", help="default: GITHUB_REPOSITORY")
+    add("rechallenge", _rechallenge, "open a re-challenge of every champion that is due for one")
+    bundle = add("bundle", _bundle, "bring the bundle that a proposal waits for")
+    deliver = add("deliver", _deliver, "put a trainer's results where the next sweep finds them")
+    for one in (bundle, deliver):
+        one.add_argument("--cycle", required=True, help="the proposal's")
+    bundle.add_argument("folder", type=Path, help="where it is put")
+    deliver.add_argument("archive", type=Path, help="as `aams train` wrote it")
+    add("waiting", _waiting, "count open proposals, and those that somebody must work on")
+    add("receive", _receive, "take in results that are ready, and freeze the bundles that are due")
+    add("judge", _judge, "post the required check of pull requests that are not the bot's", needs_app=True)
+    add("arbitrate", _arbitrate, "judge what came back, and let in what is decided", needs_app=True)
+    add("promote", _promote, "merge what an owner approved, and put it on record", needs_app=True)
 
 
 def _setup(args: argparse.Namespace) -> int:
@@ -59,16 +82,130 @@ def _setup(args: argparse.Namespace) -> int:
     return 0
 
 
+def _due(args: argparse.Namespace) -> int:
+    from aams.canonical import to_data
+    from aams.gitops.proposing import missing
+    from aams.gitops.wishes import wished
+
+    check_children(args.children)
+    site = _site(args)
+    found = {domain: missing(site, domain, args.children) for domain in DOMAINS}
+    chosen = next((domain for domain, findings in found.items() if not findings), "")
+    lines = [f"{domain}: {one.what}: {one.got}" for domain, findings in found.items() for one in findings]
+    wishes = [pull.number for pull in wished(site.repository)]
+    _output("domain", chosen)
+    _output("wishes", str(len(wishes)))
+    emit(
+        args,
+        {"domain": chosen, "wishes": wishes, "missing": to_data(found)},
+        [*lines, f"due: {chosen or 'nothing'}, and {len(wishes)} wishes"],
+    )
+    return 0
+
+
+def _propose(args: argparse.Namespace) -> int:
+    from aams.cycle import ELSEWHERE, Request
+    from aams.gitops.proposing import propose, propose_wished
+    from safety.eligibility import SCHEDULE
+
+    check_children(args.children)
+    site = _site(args)
+    if args.domain is None:
+        pulls = propose_wished(site)
+    else:
+        trigger = SCHEDULE if args.seed is None else ELSEWHERE
+        pulls = (propose(site, Request(args.domain, args.seed or 0, args.children, trigger=trigger)),)
+    lines = [f"#{pull.number}: {pull.branch}" for pull in pulls] or ["nothing was proposed"]
+    emit(args, {"pull_requests": [pull.number for pull in pulls]}, lines)
+    return 0
+
+
+def _rechallenge(args: argparse.Namespace) -> int:
+    from aams.gitops.proposing import challenge
+
+    site = _site(args)
+    pulls = [pull for domain in DOMAINS if (pull := challenge(site, domain))]
+    emit(args, {"pull_requests": [pull.number for pull in pulls]}, [f"{len(pulls)} re-challenges were opened"])
+    return 0
+
+
+def _bundle(args: argparse.Namespace) -> int:
+    from aams.gitops.training import fetch_bundle
+
+    path = fetch_bundle(_site(args), args.cycle, args.folder)
+    emit(args, {"bundle": str(path)}, [str(path)])
+    return 0
+
+
+def _deliver(args: argparse.Namespace) -> int:
+    from aams.gitops.training import deliver
+
+    deliver(_site(args), args.cycle, args.archive)
+    emit(args, {"cycle": args.cycle}, [f"{args.cycle}: the results are there"])
+    return 0
+
+
+def _waiting(args: argparse.Namespace) -> int:
+    from aams.gitops.receiving import waiting
+
+    found = waiting(_site(args))
+    for name, count in found.items():
+        _output(name, str(count))
+    emit(args, dict(found), [f"{name}: {count}" for name, count in found.items()])
+    return 0
+
+
+def _receive(args: argparse.Namespace) -> int:
+    from aams.gitops.receiving import receive
+
+    return _tell(args, receive(_site(args)))
+
+
 def _judge(args: argparse.Namespace) -> int:
     from aams.canonical import to_data
     from aams.gitops.judging import judge_pull_requests
 
-    repository = _repository(args.repository)
-    url = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository.name}.git"
-    judged = judge_pull_requests(args.root, repository, args.app, url, os.environ[TOKEN])
+    judged = judge_pull_requests(_site(args), args.app)
     lines = [f"#{one.number} at {one.sha[:12]}: {one.check.conclusion}, {one.check.title}" for one in judged]
     emit(args, {"judged": to_data(judged)}, [*lines, f"{len(judged)} judged, {sum(one.new for one in judged)} anew"])
     return 0
+
+
+def _arbitrate(args: argparse.Namespace) -> int:
+    from aams.gitops.arbitration import arbitrate
+
+    return _tell(args, arbitrate(_site(args), args.app))
+
+
+def _promote(args: argparse.Namespace) -> int:
+    from aams.gitops.promotion import promote
+
+    return _tell(args, promote(_site(args), args.app))
+
+
+def _tell(args: argparse.Namespace, done: Sequence[Done]) -> int:
+    """Say what a sweep did; what failed for one proposal fails the sweep after the others had their turn."""
+    from aams.canonical import to_data
+
+    lines = [f"{'error: ' if one.failed else ''}{one.cycle}: {one.what}" for one in done]
+    emit(args, {"done": to_data(tuple(done))}, lines or ["nothing is due"])
+    return 1 if any(one.failed for one in done) else 0
+
+
+def _output(name: str, value: str) -> None:
+    """Tell the workflow's next step; names and values are AAMS's own words."""
+    path = os.environ.get(OUTPUTS)
+    if path:
+        with Path(path).open("a", encoding="ascii") as outputs:
+            outputs.write(f"{name}={value}\n")
+
+
+def _site(args: argparse.Namespace) -> Site:
+    from aams.gitops.workshop import Site
+
+    repository = _repository(args.repository)
+    url = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository.name}.git"
+    return Site(args.root, repository, url, os.environ[TOKEN])
 
 
 def _repository(name: str | None) -> Repository:

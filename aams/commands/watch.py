@@ -25,7 +25,7 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     heartbeat.set_defaults(command=_heartbeat)
 
     rechallenge = subparsers.add_parser(
-        "rechallenge", parents=[common], help="train the champion against its predecessor again"
+        "rechallenge", parents=[common], help="test the champion against its predecessor again"
     )
     rechallenge.add_argument("--domain", choices=DOMAINS, default="language")
     rechallenge.set_defaults(command=_rechallenge)

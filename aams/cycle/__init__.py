@@ -11,8 +11,9 @@ trains: lanes do.
 from __future__ import annotations
 
 from aams.cycle.approval import approve, decline
-from aams.cycle.ingestion import ingest, waiting
+from aams.cycle.ingestion import collect, ingest, judge, waiting
 from aams.cycle.lab import Ended, Lab, Request, open_lab
+from aams.cycle.next_bundle import proceed, wants_pairs
 from aams.cycle.proposal import ELSEWHERE, Preview, preview, propose
 from aams.cycle.rechallenge import rechallenge
 from aams.cycle.rollback import roll_back
@@ -28,15 +29,19 @@ __all__ = [
     "abandon",
     "approve",
     "break_off",
+    "collect",
     "decline",
     "due",
     "end_overdue",
     "ingest",
+    "judge",
     "open_lab",
     "preview",
+    "proceed",
     "propose",
     "rechallenge",
     "roll_back",
     "scheduled",
     "waiting",
+    "wants_pairs",
 ]

@@ -13,7 +13,7 @@ from aams.cycle.signing import can_sign, expiry, repository, signed
 from aams.errors import AamsError, Problem, failure
 from domains import find_corpus
 from safety.clock import utc_now
-from safety.events import Approved, Frozen, Recalled, Signed, Trained, Verdict
+from safety.events import Approved, Frozen, Recalled, Reviewed, Signed, Trained, Verdict
 from safety.gates import check_promotion
 from safety.gates.base import Promotion
 from safety.lifecycle import Cycle
@@ -53,15 +53,18 @@ def reveal(lab: Lab, cycle: Cycle) -> Cycle:
     return lab.state.open_cycles[cycle.id]
 
 
-def approve(lab: Lab, domain: str, generation: str) -> Ended:
+def approve(lab: Lab, domain: str, generation: str, review: Reviewed | None = None) -> Ended:
     """Sign a generation, or a rollback, that waits for its second key.
+
+    Args:
+        review: whose review the second key stands for, where a merge was the approval.
 
     Raises:
         AamsError: it does not wait, or a signature does not hold; nothing is recorded.
     """
     cycle = _waiting(lab, domain, generation)
     if cycle.phase != "COMMIT":  # else a killed command signed it, and got no further
-        _sign(lab, cycle)
+        _sign(lab, cycle, review)
     return lab.end(cycle.id, "rolled-back" if cycle.recalled else "accepted", "approved by the second key")
 
 
@@ -94,7 +97,7 @@ def _waiting(lab: Lab, domain: str, generation: str) -> Cycle:
     return reveal(lab, waiting[generation])
 
 
-def _sign(lab: Lab, cycle: Cycle) -> None:
+def _sign(lab: Lab, cycle: Cycle, review: Reviewed | None = None) -> None:
     """Check the first key's signatures, sign as the second, ask the gates, and record it: HEAD moves here."""
     generation = cycle.recalled or cycle.generation
     champion = lab.lineage(cycle.domain).champion
@@ -105,7 +108,7 @@ def _sign(lab: Lab, cycle: Cycle) -> None:
     if all(proposers):
         manifest = next(one.statement.manifest for one in reversed(proposals) if one)
         results, expires = results_digest(lab, cycle.id), expiry(lab.contract, utc_now())
-        approver = signed(lab, "verdict", cycle.domain, generation, manifest, results, expires)
+        approver = signed(lab, "verdict", cycle.id, cycle.domain, generation, manifest, results, expires)
     damaged = {name: lab.damage(cycle.domain, name) for name in (generation, before) if name}
     promotion = Promotion(
         generation=f"{cycle.domain}/{generation}",
@@ -117,7 +120,7 @@ def _sign(lab: Lab, cycle: Cycle) -> None:
     if findings or approver is None:
         problems = (Problem(f"gate {one.gate}: {one.what}", one.got, one.advice, path=one.subject) for one in findings)
         raise AamsError(*problems)
-    lab.record(cycle.id, cycle.domain, Approved(generation, approver, before, generation))
+    lab.record(cycle.id, cycle.domain, Approved(generation, approver, before, generation, review))
 
 
 def _proposer(lab: Lab, proposal: Signed) -> str:

@@ -66,6 +66,8 @@ class Lab:
         recorded: its ledger in order; `record` adds to it.
         state: what the ledger adds up to.
         approves: this command may give the second key where the machine holds one.
+        proposed: cycles that are open proposals elsewhere: they count, but what is recorded here never rests on them,
+            as each of them may be turned down.
     """
 
     root: Path
@@ -73,6 +75,7 @@ class Lab:
     recorded: list[Recorded]
     state: State
     approves: bool
+    proposed: frozenset[str] = frozenset()
     _worker: Worker | None = None
 
     @property
@@ -89,10 +92,14 @@ class Lab:
 
     def record(self, cycle: str, domain: str, facts: Facts) -> None:
         """Append one event to the ledger; one that contradicts it is refused before it is written."""
-        entry = next_entry(self.recorded, cycle, facts, domain, self.contract.digest, utc_now())
+        entry = next_entry(self.line_of(cycle), cycle, facts, domain, self.contract.digest, utc_now())
         state = add(self.state, recorded_as(entry))
         self.recorded.append(append(self.root, entry))
         self.state = state
+
+    def line_of(self, cycle: str) -> list[Recorded]:
+        """What an entry of a cycle may follow: all that is settled, and the cycle's own."""
+        return [one for one in self.recorded if one.entry.cycle == cycle or one.entry.cycle not in self.proposed]
 
     def lineage(self, domain: str) -> Lineage:
         """One domain's line."""
@@ -143,11 +150,12 @@ class Lab:
 
 
 @contextmanager
-def open_lab(root: Path, approves: bool = False) -> Iterator[Lab]:
+def open_lab(root: Path, approves: bool = False, proposed: frozenset[str] = frozenset()) -> Iterator[Lab]:
     """Hold the lab's lock and read its ledger.
 
     Args:
         approves: whether who runs this command gives the second key too.
+        proposed: see `Lab`.
 
     Raises:
         AamsError: it is no lab, another command holds it, or its ledger is broken.
@@ -161,7 +169,7 @@ def open_lab(root: Path, approves: bool = False) -> Iterator[Lab]:
         )
     with exclusive(root / LOCK, "cycle"):
         recorded = list(read_ledger(root))
-        lab = Lab(root, load_contract(root / CONTRACT_PATH), recorded, fold(recorded), approves)
+        lab = Lab(root, load_contract(root / CONTRACT_PATH), recorded, fold(recorded), approves, proposed)
         lab.settle()
         lab.clean()
         with closing(lab):

@@ -138,7 +138,9 @@ def freeze(lab: Lab, plan: Plan, prepared: Prepared, costs: Mapping[str, Cost]) 
         now = utc_now()
         expires = expiry(lab.contract, now)
         if can_sign(lab, "propose"):
-            proposer = signed(lab, "propose", plan.domain, plan.generation, manifest_digest(inputs), "", expires)
+            proposer = signed(
+                lab, "propose", plan.cycle, plan.domain, plan.generation, manifest_digest(inputs), "", expires
+            )
         return Envelope(new_nonce(), now, expires, proposer.signature if proposer else "")
 
     dispatch = dispatching.dispatch(lab.root, plan, prepared, lab.contract, seal)

@@ -63,7 +63,7 @@ def roll_back(lab: Lab, domain: str, generation: str, reason: str) -> Ended:
         lab.record(cycle, domain, opened)
     if begun is None or not begun.recalled:
         expires = expiry(lab.contract, utc_now())
-        proposer = signed(lab, "propose", domain, generation, recall_digest(generation, reason), "", expires)
+        proposer = signed(lab, "propose", cycle, domain, generation, recall_digest(generation, reason), "", expires)
         lab.record(cycle, domain, Recalled(generation, reason, proposer))
     if lab.approves and can_sign(lab, "verdict"):
         return approve(lab, domain, generation)

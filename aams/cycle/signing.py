@@ -27,10 +27,13 @@ def can_sign(lab: Lab, role: Role) -> bool:
     return have_ssh_keygen() and local_key(lab.root, role) is not None
 
 
-def signed(lab: Lab, role: Role, domain: str, generation: str, manifest: str, results: str, expires: str) -> Signed:
+def signed(
+    lab: Lab, role: Role, cycle: str, domain: str, generation: str, manifest: str, results: str, expires: str
+) -> Signed:
     """Sign a statement with this machine's key of a role.
 
     Args:
+        cycle: whose next entry the statement is for.
         generation: "" for trials.
         manifest: digest of the manifest's inputs.
         results: digest of what came back; "" before there is any.
@@ -48,7 +51,7 @@ def signed(lab: Lab, role: Role, domain: str, generation: str, manifest: str, re
         parent_head=head_of(lab.lineage(domain).champion),
         manifest=manifest,
         results=results,
-        tips=tips(lab.recorded),
+        tips=tips(lab.line_of(cycle)),
         expires=expires,
     )
     key = local_key(lab.root, role)

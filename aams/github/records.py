@@ -10,11 +10,23 @@ Conclusion = Literal["success", "failure"]
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """An open pull request: its head's commit, and the branch that it wants to go to."""
+    """A pull request: its head's commit, and the branch that it wants to go to.
+
+    Attributes:
+        branch, source: of its head, and the repository `owner/name` that this lies in; "" when it is gone.
+        merge: the commit that it was merged by; "" while it was not.
+    """
 
     number: int
     sha: str
     base: str
+    branch: str
+    source: str
+    draft: bool
+    labels: frozenset[str]
+    author: str
+    body: str
+    merge: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +36,23 @@ class Check:
     conclusion: Conclusion
     title: str
     summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What somebody said of a pull request at a commit. `state` as GitHub has it, `APPROVED` among others."""
+
+    id: int
+    login: str
+    is_person: bool
+    state: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file of a release."""
+
+    id: int
+    name: str
+    size: int

@@ -5,15 +5,19 @@ Takes plain values, gives plain values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from aams.github.calls import TIMEOUT_S, call
-from aams.github.records import Check, PullRequest
+from aams.errors import failure
+from aams.github.calls import TIMEOUT_S, GitHubError, call
+from aams.github.records import Check, PullRequest, Review
 
 API = "https://api.github.com"
 PER_PAGE = 100
+BASE = "main"
+AUTHOR_NAME, AUTHOR_ADDRESS = "AAMS", "aams@users.noreply.github.com"
+"""Who writes what the bot commits and tags. Who may push it is the rulesets' business."""
 
 
 class Repository:
@@ -32,6 +36,11 @@ class Repository:
             seconds_between_requests=0,
             seconds_between_writes=0,
         )
+
+    @property
+    def api(self) -> Any:
+        """PyGithub's own words for the repository; nothing is asked by it."""
+        return self._github.get_repo(self.name, lazy=True)
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask the API for what PyGithub has no words for.
@@ -53,6 +62,15 @@ class Repository:
         )
         return data
 
+    def _there(self, path: str) -> Any:
+        """What the API answers; None when there is no such thing."""
+        try:
+            return self.ask("GET", path)
+        except GitHubError as error:
+            if error.status == 404:
+                return None
+            raise
+
     def every(self, path: str, listed: str = "") -> list[Any]:
         """Every item of a list, page by page; `listed` names it where it lies inside an object."""
         items: list[Any] = []
@@ -64,10 +82,115 @@ class Repository:
             if len(found) < PER_PAGE:
                 return items
 
-    def pull_requests(self) -> tuple[PullRequest, ...]:
-        """Every open pull request, oldest first."""
-        found = self.every("/pulls?state=open&sort=created&direction=asc")
-        return tuple(PullRequest(one["number"], one["head"]["sha"], one["base"]["ref"]) for one in found)
+    def tip(self, branch: str) -> str:
+        """The commit that a branch is at; "" when there is no such branch."""
+        found = self._there(f"/git/ref/heads/{quote(branch)}")
+        return str(found["object"]["sha"]) if found else ""
+
+    def pull_requests(self, state: str = "open", branch: str = "") -> tuple[PullRequest, ...]:
+        """Pull requests, oldest first: every open one, or those of a branch of this repository."""
+        head = f"&head={quote(self.name.partition('/')[0] + ':' + branch)}" if branch else ""
+        return tuple(map(_pull, self.every(f"/pulls?state={state}{head}&sort=created&direction=asc")))
+
+    def ensure_pull_request(self, branch: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
+        """The open pull request of a branch of this repository; a new one if there is none."""
+        known = self.pull_requests(branch=branch)
+        if known:
+            return known[0]
+        wanted = {"head": branch, "base": base, "title": title, "body": body, "draft": draft}
+        return _pull(self.ask("POST", "/pulls", wanted))
+
+    def ensure_labels(self, pull: PullRequest, *labels: str) -> None:
+        """Have a pull request carry labels, beside others."""
+        if not set(labels) <= pull.labels:
+            self.ask("POST", f"/issues/{pull.number}/labels", {"labels": sorted(labels)})
+
+    def drop_label(self, pull: PullRequest, label: str) -> None:
+        """Have a pull request not carry a label."""
+        if label in pull.labels:
+            self.ask("DELETE", f"/issues/{pull.number}/labels/{quote(label)}")
+
+    def close(self, number: int) -> None:
+        """Have a pull request be closed."""
+        self.ask("PATCH", f"/pulls/{number}", {"state": "closed"})
+
+    def ensure_comment(self, number: int, mark: str, text: str) -> None:
+        """Have one comment of ours begin with a mark and say this; it is made once, and changed after that.
+
+        Args:
+            mark: a line that only we begin a comment with.
+        """
+        body = f"{mark}\n{text}"
+        own = [one for one in self.every(f"/issues/{number}/comments") if one["body"].startswith(mark)]
+        own = [one for one in own if one["user"]["type"] == "Bot"]
+        if not own:
+            self.ask("POST", f"/issues/{number}/comments", {"body": body})
+        elif own[0]["body"] != body:
+            self.ask("PATCH", f"/issues/comments/{own[0]['id']}", {"body": body})
+
+    def ensure_ready(self, pull: PullRequest) -> None:
+        """Have a pull request be no draft. Only GraphQL can."""
+        if pull.draft:
+            call(
+                f"can't make #{pull.number} ready for review",
+                lambda: self.api.get_pull(pull.number).mark_ready_for_review(),
+            )
+
+    def ensure_reviewers(self, number: int, logins: Sequence[str]) -> None:
+        """Have a review asked of people."""
+        known = self.ask("GET", f"/pulls/{number}/requested_reviewers")["users"]
+        missing = sorted(set(logins) - {one["login"] for one in known})
+        if missing:
+            self.ask("POST", f"/pulls/{number}/requested_reviewers", {"reviewers": missing})
+
+    def reviews(self, number: int) -> tuple[Review, ...]:
+        """Every review of a pull request, oldest first."""
+        found = self.every(f"/pulls/{number}/reviews")
+        return tuple(
+            Review(one["id"], one["user"]["login"], one["user"]["type"] == "User", one["state"], one["commit_id"] or "")
+            for one in found
+            if one["user"]
+        )
+
+    def merge(self, pull: PullRequest, title: str) -> str:
+        """Merge a pull request at exactly the commit that is known of it; the commit that it was merged by.
+
+        Raises:
+            GitHubError: it has moved, or something still keeps it from being merged.
+        """
+        wanted = {"sha": pull.sha, "merge_method": "merge", "commit_title": title}
+        return str(self.ask("PUT", f"/pulls/{pull.number}/merge", wanted)["sha"])
+
+    def ensure_tag(self, name: str, commit: str, message: str, time: str) -> str:
+        """An annotated tag of a commit; the digest of the tag's own object.
+
+        Raises:
+            AamsError: there is such a tag of another commit.
+        """
+        ref = self._there(f"/git/ref/tags/{quote(name)}")
+        if ref is None:
+            tagger = {"name": AUTHOR_NAME, "email": AUTHOR_ADDRESS, "date": time}
+            made = {"tag": name, "message": message, "object": commit, "type": "commit", "tagger": tagger}
+            tag = str(self.ask("POST", "/git/tags", made)["sha"])
+            self.ask("POST", "/git/refs", {"ref": f"refs/tags/{name}", "sha": tag})
+            return tag
+        tag = str(ref["object"]["sha"])
+        if self.ask("GET", f"/git/tags/{tag}")["object"]["sha"] != commit:
+            raise failure("is a tag of another commit", name, "find out who made it", file="github")
+        return tag
+
+    def release_tags(self) -> tuple[str, ...]:
+        """Tags of every release."""
+        return tuple(one["tag_name"] for one in self.every("/releases"))
+
+    def dispatch(self, workflow: str, inputs: Mapping[str, str]) -> None:
+        """Start a workflow of main."""
+        self.ask("POST", f"/actions/workflows/{workflow}/dispatches", {"ref": BASE, "inputs": dict(inputs)})
+
+    def runs_for(self, workflow: str, title: str) -> tuple[str, ...]:
+        """How the runs of a workflow stand that have a title; newest first."""
+        found = self.every(f"/actions/workflows/{workflow}/runs?event=workflow_dispatch", "workflow_runs")
+        return tuple(one["status"] for one in found if one["display_title"] == title)
 
     def check(self, sha: str, name: str, app: int) -> Check | None:
         """What an App's own newest check run of this name says of a commit; None without one that is completed."""
@@ -86,3 +209,19 @@ class Repository:
         run = {"name": name, "head_sha": sha, "status": "completed", "conclusion": wanted.conclusion, "output": output}
         self.ask("POST", "/check-runs", run)
         return True
+
+
+def _pull(data: Mapping[str, Any]) -> PullRequest:
+    source = data["head"]["repo"]
+    return PullRequest(
+        number=data["number"],
+        sha=data["head"]["sha"],
+        base=data["base"]["ref"],
+        branch=data["head"]["ref"],
+        source=source["full_name"] if source else "",
+        draft=bool(data["draft"]),
+        labels=frozenset(label["name"] for label in data["labels"]),
+        author=data["user"]["login"] if data["user"] else "",
+        body=data["body"] or "",
+        merge=(data["merge_commit_sha"] or "") if data["merged_at"] else "",
+    )

@@ -6,7 +6,6 @@ commits are fetched and their trees compared; nothing of theirs is checked out, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,16 @@ from pathlib import Path
 from aams import git
 from aams.errors import failure
 from aams.github.records import Check, PullRequest
-from aams.github.repository import Repository
+from aams.github.repository import BASE
+from aams.gitops.proposals import is_ours
+from aams.gitops.workshop import Site, fetch_pull
 from aams.records import Finding
+from evaluator.markdown import block
 from safety.paths import Kind, changes_between, check_paths, kind_of
 
 CHECK = "aams/arbiter"
-BASE = "main"
 MAX_SHOWN = 20
+UNREADABLE = Check("failure", "Git can't read it", "Its commits can't be fetched, or Git finds them malformed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +35,24 @@ class Judged:
     new: bool
 
 
-def judge_pull_requests(root: Path, repository: Repository, app: int, url: str, token: str) -> tuple[Judged, ...]:
-    """Say of every open pull request whether it may be merged without a promotion.
+def judge_pull_requests(site: Site, app: int) -> tuple[Judged, ...]:
+    """Say of every open pull request that is not the bot's whether it may be merged without a promotion.
 
     Args:
-        root: a checkout of main with its whole history.
         app: number of the App whose check is required; the token is its.
-        url: where Git fetches from.
 
     Raises:
         AamsError: GitHub or Git fails; what was said so far stays, and the next sweep goes on.
     """
-    pulls = [pull for pull in repository.pull_requests() if pull.base == BASE]
-    main = git.head_commit(root)
+    repository = site.repository
+    main = git.head_commit(site.root)
     if main is None:
-        raise failure("is no checkout of main", str(root), "clone the repository", file=str(root))
-    if pulls:
-        git.fetch(root, url, [f"refs/pull/{pull.number}/head" for pull in pulls], token)
+        raise failure("is no checkout of main", str(site.root), "clone the repository", file=str(site.root))
     judged = []
-    for pull in pulls:
-        check = _check(root, main, pull)
+    for pull in repository.pull_requests():
+        if pull.base != BASE or is_ours(pull, repository):
+            continue
+        check = _check(site.root, main, pull) if fetch_pull(site, pull.number) else UNREADABLE
         if check:
             judged.append(Judged(pull.number, pull.sha, check, repository.ensure_check(pull.sha, CHECK, app, check)))
     return tuple(judged)
@@ -86,6 +86,4 @@ def _refused(findings: Sequence[Finding]) -> Check:
         for found in findings[:MAX_SHOWN]
     ]
     more = [f"... and {len(findings) - MAX_SHOWN} more"] if len(findings) > MAX_SHOWN else []
-    text = "\n".join([*shown, *more])
-    fence = "`" * (1 + max([2, *(len(run) for run in re.findall("`+", text))]))
-    return Check("failure", f"the path policy refuses it ({len(findings)})", f"{fence}text\n{text}\n{fence}")
+    return Check("failure", f"the path policy refuses it ({len(findings)})", block("\n".join([*shown, *more])))

@@ -61,6 +61,10 @@ class LabFolder:
     def aams(self, *arguments, status=0):
         return self.run("aams", *arguments, status=status)
 
+    def git(self, *arguments):
+        person = ("-c", "user.name=ann", "-c", "user.email=ann@example.org")
+        subprocess.run(["git", *person, *arguments], cwd=self.path, check=True, capture_output=True)
+
     def verify(self):
         """What every test ends with: nothing that is recorded is broken."""
         assert "All right" in self.aams("verify")
@@ -137,6 +141,10 @@ def lab_with_root(empty_lab, tmp_path_factory):
         assert count == 1, pattern
         (language / name).write_text(changed)
     lab.contract(screen_margin=1)
+    shutil.copy(ROOT / ".gitignore", lab.path)
+    lab.git("init", "--quiet", "--initial-branch=main")
+    lab.git("add", "--all")
+    lab.git("commit", "--quiet", "--message", "A lab")
     lab.cycle(1, "--children", "1")
     lab.contract(screen_margin=0.005, tone_drift=1, tone_drift_root=1)
     return lab

@@ -20,7 +20,7 @@ from . import act, as_json
 from .records import ACTIONS_APP_ID, CheckRun, Event, Identity, Json, Run
 from .refs import fire
 from .site import Repository, Site
-from .workflows import ALWAYS_START, OF_A_PULL, commit_of, started
+from .workflows import ALWAYS_START, OF_A_PULL, commit_of, run_title, started
 
 
 class Actions:
@@ -70,6 +70,7 @@ class Actions:
                     actor.login,
                     trusted,
                     self.site.now(),
+                    run_title(workflow, payload),
                 ),
             )
 

@@ -213,6 +213,7 @@ def run(site: Site, repo: Repository, record: Run) -> Json:
     return {
         "id": record.id,
         "name": record.name,
+        "display_title": record.title,
         "path": record.workflow,
         "event": record.event,
         "head_branch": record.branch,

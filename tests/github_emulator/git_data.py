@@ -39,7 +39,7 @@ def create_ref(request: Request) -> Answer:
         raise RefusalError(422, "Object does not exist")
     if repository.git.object_at(ref):
         raise RefusalError(422, "Reference already exists")
-    check_update(repository, ref, None, new)
+    check_update(repository, ref, None, new, request.identity)
     move_ref(request.site, repository, ref, None, new, request.identity)
     return _ref(request, ref, 201)
 
@@ -54,7 +54,7 @@ def update_ref(request: Request) -> Answer:
         raise RefusalError(422, "Object does not exist")
     if not request.body.get("force") and not repository.git.is_ancestor(old, new):
         raise RefusalError(422, "Update is not a fast forward")
-    check_update(repository, ref, old, new)
+    check_update(repository, ref, old, new, request.identity)
     move_ref(request.site, repository, ref, old, new, request.identity)
     return _ref(request, ref)
 
@@ -65,7 +65,7 @@ def delete_ref(request: Request) -> Answer:
     old = repository.git.object_at(ref)
     if old is None:
         raise RefusalError(422, "Reference does not exist")
-    check_update(repository, ref, old, None)
+    check_update(repository, ref, old, None, request.identity)
     move_ref(request.site, repository, ref, old, None, request.identity)
     return Answer(status=204)
 

@@ -84,8 +84,8 @@ def _receive(
     commands = _commands(content)
     lines = []
     for old, new, ref in commands:
-        always = update_refusals(repository, ref, old, new, fast_forward=True)
-        forced = update_refusals(repository, ref, old, new, fast_forward=False)
+        always = update_refusals(repository, ref, old, new, fast_forward=True, actor=identity)
+        forced = update_refusals(repository, ref, old, new, fast_forward=False, actor=identity)
         lines += [f"{ref}\talways\t{reason}" for reason in always]
         lines += [f"{ref}\tforced\t{reason}" for reason in forced if reason not in always]
     hook = repository.git.path / "hooks" / "update"

@@ -222,6 +222,7 @@ class Run:
     actor: str
     trusted: bool
     created_at: str
+    title: str
     status: str = "queued"
     conclusion: str | None = None
     log: str = ""

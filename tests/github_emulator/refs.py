@@ -17,10 +17,12 @@ from .rules import diff_digest, dismisses_stale, update_refusals
 from .site import Repository, Site
 
 
-def check_update(repository: Repository, ref: str, old: str | None, new: str | None, status: int = 422) -> None:
+def check_update(
+    repository: Repository, ref: str, old: str | None, new: str | None, actor: Identity, status: int = 422
+) -> None:
     """Raises: RefusalError, when a rule keeps the ref where it is."""
     forward = bool(old and new and repository.git.is_ancestor(old, new))
-    found = update_refusals(repository, ref, old, new, fast_forward=forward)
+    found = update_refusals(repository, ref, old, new, fast_forward=forward, actor=actor)
     if found:
         raise RefusalError(status, "\n\n".join(["Repository rule violations found", *found]))
 

@@ -163,7 +163,7 @@ def _ensure_tag(request: Request, release: Release) -> None:
     commit = repository.tip(release.target) or repository.git.commit_at(release.target)
     if commit is None:
         raise invalid("Release", "target_commitish")
-    check_update(repository, ref, None, commit)
+    check_update(repository, ref, None, commit, request.identity)
     move_ref(request.site, repository, ref, None, commit, request.identity)
 
 

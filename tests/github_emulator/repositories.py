@@ -177,7 +177,7 @@ def _change_file(request: Request, data: bytes | None) -> Answer:
     blob = None if data is None else git.write_blob(data)
     person = (request.identity.login, f"{request.identity.login}@users.noreply.github.com", site.now())
     new = git.write_commit(git.write_tree(old, [(path, "100644", blob)]), [old], request.field("message"), person)
-    check_update(repository, ref, old, new, status=409)
+    check_update(repository, ref, old, new, request.identity, status=409)
     move_ref(site, repository, ref, old, new, request.identity)
     content = None if blob is None or data is None else as_json.file_content(site, repository, path, new, blob, data)
     answer = {"content": content, "commit": as_json.git_commit(site, repository, git.read_commit(new))}

@@ -4,7 +4,8 @@ https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-
 https://docs.github.com/en/rest/repos/rules
 
 Enforced: creation, update, deletion, non_fast_forward, pull_request and required_status_checks of active rulesets.
-Bypass actors are kept and shown, and nobody bypasses anything.
+Of bypass actors an App ("Integration") counts, always and where refs are moved; others are kept and shown.
+https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/managing-rulesets/creating-rulesets-for-a-repository#granting-bypass-permissions-for-your-branch-or-tag-ruleset
 """
 
 from __future__ import annotations
@@ -14,24 +15,32 @@ from collections.abc import Iterator
 
 from .code_owners import owners_of, read_owners
 from .patterns import matches
-from .records import Json, Pull, Review
+from .records import Identity, Json, Pull, Review
 from .site import Repository
 
 THROUGH_A_PULL = "Changes must be made through a pull request."
 PASSED = ("success", "neutral", "skipped")
 
 
-def rules_at(repository: Repository, ref: str, kind: str = "") -> list[Json]:
-    """The active rules of a ref, of one type if wanted; in a pull_request rule the strictest of several all apply."""
+def rules_at(repository: Repository, ref: str, kind: str = "", app: int | None = None) -> list[Json]:
+    """The active rules of a ref, of one type if wanted, but for those that an App bypasses who moves it."""
     target = "tag" if ref.startswith("refs/tags/") else "branch"
     return [
         rule
         for ruleset in repository.rulesets.values()
         if ruleset.settings.get("enforcement") == "active" and ruleset.settings.get("target", "branch") == target
-        if _covers(repository, ruleset.settings, ref)
+        if _covers(repository, ruleset.settings, ref) and not _bypasses(ruleset.settings, app)
         for rule in ruleset.settings.get("rules", ())
         if not kind or rule["type"] == kind
     ]
+
+
+def _bypasses(settings: Json, app: int | None) -> bool:
+    actors = settings.get("bypass_actors") or ()
+    wanted = ("Integration", app, "always")
+    return app is not None and any(
+        (one["actor_type"], one["actor_id"], one.get("bypass_mode", "always")) == wanted for one in actors
+    )
 
 
 def _covers(repository: Repository, settings: Json, ref: str) -> bool:
@@ -46,11 +55,11 @@ def _covers(repository: Repository, settings: Json, ref: str) -> bool:
 
 
 def update_refusals(
-    repository: Repository, ref: str, old: str | None, new: str | None, *, fast_forward: bool
+    repository: Repository, ref: str, old: str | None, new: str | None, *, fast_forward: bool, actor: Identity
 ) -> list[str]:
     """Why a push or a direct change of a ref is refused; nothing when it is not."""
     found: list[str] = []
-    for rule in rules_at(repository, ref):
+    for rule in rules_at(repository, ref, app=actor.app_id if actor.kind == "app" else None):
         match rule["type"]:
             case "creation" if old is None:
                 found.append("Cannot create ref due to creations being restricted.")

@@ -54,6 +54,16 @@ def read_workflow(repository: Repository, commit: str, path: str) -> Workflow | 
     return Workflow(path, str(content.get("name", path)), triggers, content)
 
 
+def run_title(workflow: Workflow, payload: Json) -> str:
+    """A run's title: its run-name, where inputs alone are filled in, or the workflow's name.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#run-name
+    """
+    inputs = payload.get("inputs") or {}
+    wanted = str(workflow.content.get("run-name", workflow.name))
+    return re.sub(r"\$\{\{ inputs\.([a-z_]+) \}\}", lambda found: str(inputs.get(found[1], "")), wanted)
+
+
 def list_workflows(repository: Repository, commit: str) -> list[Workflow]:
     if repository.git.kind(f"{commit}:{FOLDER}") != "tree":
         return []

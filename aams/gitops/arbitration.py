@@ -1,0 +1,139 @@
+"""The arbiter's sweep over proposals: judges what came back, says how each stands, and lets the decided ones in.
+
+Takes open proposals as they stand, gives what was done. What is rejected is merged as a record, by nobody's leave but
+the arbiter's; what is accepted gets the required check on exactly the commit that was judged, and waits for a person.
+A verdict that rests on what has changed since is taken back.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from aams.cycle import Lab, break_off, decline, judge
+from aams.cycle.lab import CACHE
+from aams.dispatch import trusted_digests
+from aams.github.records import Check
+from aams.gitops.evidence import Evidence
+from aams.gitops.judging import CHECK
+from aams.gitops.proposals import Proposal
+from aams.gitops.receiving import JUDGED, Done, each
+from aams.gitops.report import MARK, report
+from aams.gitops.wishes import answer
+from aams.gitops.workshop import Site, Workshop, workshop
+from aams.records import Inputs
+from domains import prepare
+from safety.archive import generation_path
+from safety.clock import utc_now
+from safety.eligibility import overdue
+from safety.events import Closed, Frozen
+from safety.lifecycle import Cycle, is_accepted
+from safety.manifest import read_manifest
+
+JUDGED_BY = ("templates", "evaluator", "contract")
+"""What a verdict rests on beside the data: one that was made by others of these does not count."""
+
+
+def arbitrate(site: Site, app: int) -> tuple[Done, ...]:
+    """Look at every open proposal once.
+
+    Args:
+        app: number of the App whose check is required.
+    """
+    with workshop(site) as shop:
+        for foreign in (one for one in shop.proposals if one.foreign):
+            said = Check("failure", "the bot keeps its hands off", f"{foreign.foreign}. Close it, or make it code's.")
+            site.repository.ensure_check(foreign.pull.sha, CHECK, app, said)
+        return each(shop, lambda shop, proposal: _arbitrate(shop, proposal, app))
+
+
+def _arbitrate(shop: Workshop, proposal: Proposal, app: int) -> str:
+    lab, name = shop.lab, proposal.cycle
+    done = ""
+    cycle = lab.state.open_cycles.get(name)
+    if cycle:
+        done = _move(shop, cycle)
+    cycle = lab.state.open_cycles.get(name)
+    sha = shop.publish(name, proposal.domain, f"Judge {name}") if done else proposal.pull.sha
+    files = f"{shop.site.url.removesuffix('.git')}/raw/{sha}"
+    if cycle and is_accepted(cycle):
+        done = _await_approval(shop, proposal, cycle, sha, app) or done
+    shop.site.repository.ensure_comment(proposal.pull.number, MARK, report(lab, name, files))
+    if cycle is None:
+        return _let_in(shop, proposal, sha, app)
+    return done
+
+
+def _move(shop: Workshop, cycle: Cycle) -> str:
+    """Take one cycle as far as the arbiter can; what was done, "" for nothing."""
+    lab, evidence = shop.lab, Evidence(shop.site.repository, cycle.id)
+    late = overdue(cycle, lab.contract, utc_now())
+    if late:
+        evidence.restore(lab)
+        ended = break_off(lab, cycle, "expired", f"it stayed in {cycle.phase} {late:,} s beyond the deadline")
+        return f"{ended.outcome}: {ended.reason}"
+    if is_accepted(cycle):
+        stale = _stale(lab, cycle)
+        return f"declined: {decline(lab, cycle.domain, cycle.generation, stale).reason}" if stale else ""
+    if cycle.event not in JUDGED:
+        return ""
+    dispatch = evidence.restore(lab)
+    if dispatch is None:
+        return ""
+    frozen = [facts for facts in lab.facts(cycle.id) if isinstance(facts, Frozen)][-1]
+    with tempfile.TemporaryDirectory() as place:
+        ended_or_more = judge(lab, dispatch, evidence.fetch_results(frozen, Path(place)))
+    if ended_or_more is None:
+        evidence.keep_child(lab)
+        return "it goes on with more pairs"
+    return f"{ended_or_more.outcome}: {ended_or_more.reason}"
+
+
+def _stale(lab: Lab, cycle: Cycle) -> str:
+    """Why an accepted verdict does not count any more; "" while it does."""
+    champion = lab.lineage(cycle.domain).champion
+    if cycle.opened.parent and (champion is None or champion.generation != cycle.opened.parent):
+        return f"{cycle.opened.parent}, which it was tested against, is not the champion any more"
+    if not cycle.generation:
+        return ""
+    inputs = _inputs(lab, cycle)
+    prepared = prepare(cycle.domain, inputs.corpus, cache=lab.root / CACHE)
+    now = trusted_digests(prepared, lab.contract)
+    changed = [name for name in JUDGED_BY if now[name] != inputs.digests.get(name)]
+    return f"{' and '.join(changed)} changed since it was judged" if changed else ""
+
+
+def _inputs(lab: Lab, cycle: Cycle) -> Inputs:
+    """What the attempt's first bundle was frozen with, from its archive."""
+    generation = next(one for one in lab.lineage(cycle.domain).generations if one.name == cycle.generation)
+    return read_manifest(generation_path(lab.root, cycle.domain, generation.directory) / "manifest.json").inputs
+
+
+def _await_approval(shop: Workshop, proposal: Proposal, cycle: Cycle, sha: str, app: int) -> str:
+    """Say that a proposal may be merged, and ask the people who may approve it."""
+    lab, repository, pull = shop.lab, shop.site.repository, proposal.pull
+    generation = cycle.recalled or cycle.generation
+    damage = lab.damage(cycle.domain, generation)
+    if damage:
+        said = Check("failure", "its archive is damaged", damage)
+        return f"{generation} is damaged" if repository.ensure_check(sha, CHECK, app, said) else ""
+    words = f"{cycle.domain}/{generation} is accepted. An owner's approval of this commit is the second key."
+    new = repository.ensure_check(sha, CHECK, app, Check("success", f"{generation} is accepted", words))
+    repository.ensure_labels(pull, "promotion")
+    repository.ensure_ready(pull)
+    repository.ensure_reviewers(pull.number, lab.contract.approvers)
+    return f"{generation} is accepted and waits for an owner" if new else ""
+
+
+def _let_in(shop: Workshop, proposal: Proposal, sha: str, app: int) -> str:
+    """Merge what is decided and moves no HEAD: it is a record, and needs nobody's leave."""
+    repository, pull = shop.site.repository, proposal.pull
+    closed = next(facts for facts in shop.lab.facts(proposal.cycle) if isinstance(facts, Closed))
+    words = f"The cycle ended: {closed.outcome}. HEAD does not move."
+    repository.ensure_check(sha, CHECK, app, Check("success", f"a record: {closed.outcome}", words))
+    repository.ensure_labels(pull, "record")
+    repository.ensure_ready(pull)
+    repository.merge(replace(pull, sha=sha), f"Record {proposal.cycle}: {closed.outcome}")
+    answer(shop.site, pull, closed.outcome)
+    return f"{closed.outcome}, merged as a record"

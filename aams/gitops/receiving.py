@@ -1,0 +1,103 @@
+"""The proposer's sweep: takes in results that are ready, and freezes the bundles that are due.
+
+Takes open proposals as they stand, gives what was done. Run again, or twice at once, it changes nothing more: what is
+on record is not recorded twice, and a branch that moved meanwhile refuses the slower of two.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aams.cycle import collect, proceed, wants_pairs
+from aams.errors import AamsError, ResultError
+from aams.gitops.evidence import Evidence
+from aams.gitops.proposals import Proposal
+from aams.gitops.proposing import send
+from aams.gitops.training import ask_for_training, awaited
+from aams.gitops.workshop import Site, Workshop, workshop
+from evaluator.markdown import block
+
+JUDGED = ("trained", "screened", "verdict", "revealed")
+"""Events after which a cycle is the arbiter's."""
+REFUSED = "<!-- aams:refused -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a sweep did for one proposal, in a few words; `failed` when it could not."""
+
+    cycle: str
+    what: str
+    failed: bool = False
+
+
+def receive(site: Site) -> tuple[Done, ...]:
+    """Look at every open proposal once."""
+    with workshop(site) as shop:
+        return each(shop, _receive)
+
+
+def waiting(site: Site) -> Mapping[str, int]:
+    """How many proposals are open, how many have results that are to go on record, and how many are to be judged."""
+    with workshop(site) as shop:
+        cycles = [shop.lab.state.open_cycles.get(one.cycle) for one in shop.own()]
+        frozen = [cycle.id for cycle in cycles if cycle and cycle.event == "frozen"]
+        ready = [name for name in frozen if Evidence(site.repository, name).has_results(awaited(shop, name))]
+        judging = sum(cycle is not None and cycle.event in JUDGED for cycle in cycles)
+        return {"proposals": len(shop.proposals), "results": len(ready), "judging": judging}
+
+
+def each(shop: Workshop, act: Callable[[Workshop, Proposal], str]) -> tuple[Done, ...]:
+    """Do something for every proposal of the bot's own; what fails for one must not keep the others waiting."""
+    done = []
+    for proposal in shop.own():
+        try:
+            said = act(shop, proposal)
+        except AamsError as error:
+            done.append(Done(proposal.cycle, str(error.problems[0]), failed=True))
+            continue
+        if said:
+            done.append(Done(proposal.cycle, said))
+    return tuple(done)
+
+
+def _receive(shop: Workshop, proposal: Proposal) -> str:
+    lab, repository = shop.lab, shop.site.repository
+    cycle = lab.state.open_cycles.get(proposal.cycle)
+    if cycle is None:
+        return ""
+    evidence = Evidence(repository, cycle.id)
+    if cycle.event == "frozen":
+        frozen = awaited(shop, cycle.id)
+        if evidence.has_results(frozen):
+            return _collect(shop, proposal, evidence)
+        asked = ask_for_training(repository, cycle.id, frozen.stage, frozen.batch)
+        return "training was asked for again" if asked else ""
+    if not wants_pairs(cycle):
+        return ""
+    evidence.restore(lab)
+    dispatch = proceed(lab, cycle.id)
+    send(shop, dispatch, cycle.domain, f"Freeze {dispatch.stage} {dispatch.batch} of {cycle.id}")
+    ask_for_training(repository, cycle.id, dispatch.stage, dispatch.batch)
+    return f"{dispatch.stage} {dispatch.batch} is frozen"
+
+
+def _collect(shop: Workshop, proposal: Proposal, evidence: Evidence) -> str:
+    """Put results on record; what is not bound to the manifest is taken away, so that honest results can come."""
+    frozen = awaited(shop, proposal.cycle)
+    dispatch = evidence.restore(shop.lab)
+    if dispatch is None:
+        return "its bundle is not the one on record"
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            collect(shop.lab, dispatch, evidence.fetch_results(frozen, Path(place)))
+        except ResultError as error:
+            words = f"Results were refused, and others are waited for:\n\n{block(str(error.problems[0]))}"
+            shop.site.repository.ensure_comment(proposal.pull.number, REFUSED, words)
+            evidence.drop_results(frozen)
+            return f"results were refused: {error.problems[0]}"
+    shop.publish(proposal.cycle, proposal.domain, f"Receive {frozen.stage} {frozen.batch} of {proposal.cycle}")
+    return f"results of {frozen.stage} {frozen.batch} are on record"

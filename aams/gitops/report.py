@@ -1,0 +1,161 @@
+"""What a pull request says: its first words when it is opened, and the one report that is kept up to date.
+
+Takes the lab and a cycle, gives Markdown. Whoever reads it should know what changed, what was measured, what to do next
+and how to see for himself, without leaving the page. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import unified_diff
+
+from aams.cycle import Lab
+from aams.cycle.lab import baseline, baseline_text, champion_spec, champion_text
+from aams.gitops.drawings import change_drawing, lineage_drawing
+from compiler import spec as specs
+from compiler.cost import estimate
+from domains import find_corpus
+from evaluator.markdown import block, code, table
+from evaluator.report import costs_table, mutation_line
+from safety.archive import PICTURE, generation_path
+from safety.events import Attempted, Closed, Frozen, Looked, Opened, Proposed, ProposedChild, Screened, Verdict
+from safety.lifecycle import Cycle, is_accepted
+
+MARK = "<!-- aams:report -->"
+MAX_BODY = 60_000
+STEPS = {
+    "frozen": "Its bundle is on its way through compute; results come back by themselves.",
+    "trained": "Results are in; the arbiter judges them next.",
+    "attempted": "It passed the screen and is now an attempt; its pairs are frozen next.",
+    "looked": "The evidence is not enough yet; more pairs are frozen next.",
+}
+
+
+def first_words(lab: Lab, cycle: str, domain: str) -> str:
+    """A proposal's own description: what it would try, and what that costs."""
+    facts = lab.facts(cycle)
+    opened = next(one for one in facts if isinstance(one, Opened))
+    frozen = next((one for one in facts if isinstance(one, Frozen)), None)
+    proposed = next((one for one in facts if isinstance(one, Proposed)), None)
+    origin = f"children of {opened.parent}" if opened.parent else "the root of a new lineage"
+    sections = [
+        f"Cycle {code(cycle)} proposes {origin} in **{domain}**. The report below says when there is something to do."
+    ]
+    if proposed or not opened.parent:
+        sections += _proposed(lab, domain, proposed)
+    if frozen:
+        signer = code(frozen.proposer.principal) if frozen.proposer else "nobody"
+        said = f"{frozen.runs} runs, {frozen.reserved_flops:,} training FLOPs reserved"
+        sections += ["## Frozen", f"{said}. Manifest {code(frozen.manifest)}, signed by {signer}."]
+    return "\n\n".join(sections)[:MAX_BODY]
+
+
+def report(lab: Lab, cycle: str, files: str) -> str:
+    """How a proposal stands.
+
+    Args:
+        files: address below which the branch's files are shown, as of one commit.
+    """
+    facts = lab.facts(cycle)
+    opened = next(one for one in facts if isinstance(one, Opened))
+    domain = next(entry.domain for entry, _ in lab.recorded if entry.cycle == cycle)
+    state = lab.state.open_cycles.get(cycle)
+    closed = next((one for one in facts if isinstance(one, Closed)), None)
+    attempted = next((one for one in facts if isinstance(one, Attempted)), None)
+    screened = next((one for one in facts if isinstance(one, Screened)), None)
+    looked = [one for one in facts if isinstance(one, Looked)]
+    name = f"{domain}/{attempted.generation}" if attempted else f"{domain}, cycle {code(cycle)}"
+    sections = [f"# {name}: {_standing(state, closed)}", _next_step(state, closed)]
+    if screened and not attempted:
+        sections += ["## Trials", _trials(screened)]
+    verdict = next((one for one in facts if isinstance(one, Verdict)), None)
+    if verdict:
+        sections += _judged(lab, domain, verdict, files)
+    elif looked and looked[-1].look:
+        look = looked[-1].look
+        sections.append(
+            f"After {look.pairs} pairs the e-value is {look.e_value:g}; {1 / look.level:.6g} proves a gain."
+        )
+    if attempted:
+        drawing = lineage_drawing(lab.lineage(domain), attempted.generation)
+        sections += ["## Where it stands", drawing]
+    sections += ["## See for yourself", _reproduction(opened, domain, attempted)]
+    return "\n\n".join(sections)[:MAX_BODY]
+
+
+def _standing(state: Cycle | None, closed: Closed | None) -> str:
+    if closed:
+        return closed.outcome
+    if state and is_accepted(state):
+        return "accepted by the arbiter"
+    return {"PROPOSE": "proposed", "TRAIN": "training", "VERIFY": "being judged"}.get(
+        state.phase if state else "", "open"
+    )
+
+
+def _next_step(state: Cycle | None, closed: Closed | None) -> str:
+    if closed:
+        return f"It is decided: {code(closed.reason)}. It is merged as a record; HEAD stays where it is."
+    if state and is_accepted(state):
+        return (
+            "**Next: an owner decides.** Approving this pull request is the second key: it is merged then, and HEAD "
+            "moves. Closing it, or doing nothing until the deadline, declines it. A placebo never comes this far."
+        )
+    return STEPS.get(state.event if state else "", "It has just begun.")
+
+
+def _proposed(lab: Lab, domain: str, proposed: Proposed | None) -> Iterator[str]:
+    """What would be tried; a root is the domain's baseline."""
+    interface = find_corpus(domain).interface
+    if proposed is None:
+        yield "## The baseline"
+        yield block(baseline_text(domain), "yaml")
+        yield costs_table(None, estimate(baseline(domain).tree, interface))
+        return
+    parent, text = champion_spec(lab, domain), champion_text(lab, domain)
+    cost = estimate(parent.tree, interface)
+    for number, child in enumerate(proposed.children, 1):
+        yield f"## Child {number}: {code(child.rationale)}"
+        yield f"Predicted gain {child.predicted_effect:+.4f}. Spec {code(child.spec)}."
+        yield "\n".join(mutation_line(mutation) for mutation in child.mutations)
+        yield block("\n".join(_difference(text, child)), "diff")
+        yield costs_table(cost, child.cost)
+        tree = specs.parse(child.text.encode(), f"child {number}").tree
+        yield f"<details><summary>Its architecture</summary>\n\n{change_drawing(parent.tree, tree)}\n\n</details>"
+    if proposed.refused:
+        found = [finding for refusal in proposed.refused for finding in refusal.findings]
+        yield "## Refused by the gates"
+        yield table(("gate", "what", "got"), ((one.gate, code(one.what), code(one.got)) for one in found[:10]))
+
+
+def _difference(before: str, child: ProposedChild) -> list[str]:
+    return list(
+        unified_diff(before.splitlines(), child.text.splitlines(), "champion.yaml", "child.yaml", lineterm="", n=1)
+    )
+
+
+def _trials(screened: Screened) -> str:
+    rows = [("control", f"{screened.control:.4f}")]
+    rows += [
+        (code(one.spec[:12]), "did not finish" if one.accuracy is None else f"{one.accuracy:.4f}")
+        for one in screened.scores
+    ]
+    return table(("spec", "validation accuracy"), rows)
+
+
+def _judged(lab: Lab, domain: str, verdict: Verdict, files: str) -> Iterator[str]:
+    """The arbiter's own report, its picture where GitHub shows it."""
+    generation = next(one for one in lab.lineage(domain).generations if one.name == verdict.generation)
+    folder = generation_path(lab.root, domain, generation.directory)
+    place = f"{files}/{folder.relative_to(lab.root).as_posix()}"
+    text = (folder / "EVAL.md").read_text(encoding="ascii").partition("\n")[2].strip()
+    yield text.replace(f"]({PICTURE})", f"]({place}/{PICTURE})")
+
+
+def _reproduction(opened: Opened, domain: str, attempted: Attempted | None) -> str:
+    lines = [f"git checkout {opened.commit}   # what it was proposed from"] if opened.commit else []
+    if attempted:
+        lines.append(f"aams reproduce {attempted.generation} --domain {domain}   # on this branch: the same bytes")
+        lines.append(f"aams explain {attempted.generation} --domain {domain}     # why it was decided so")
+    lines.append("aams verify                        # every entry, archive and signature")
+    return block("\n".join(lines), "sh")
