@@ -15,9 +15,11 @@ from aams.commands.request import DOMAINS, check_children
 from aams.errors import failure
 
 if TYPE_CHECKING:
+    from aams.github.records import PullRequest
     from aams.github.repository import Repository
     from aams.gitops.receiving import Done
     from aams.gitops.workshop import Site
+    from aams.records import Finding
 
 TOKEN = "AAMS_GITHUB_TOKEN"  # noqa: S105
 OUTPUTS = "GITHUB_OUTPUT"
@@ -105,17 +107,22 @@ def _due(args: argparse.Namespace) -> int:
 
 def _propose(args: argparse.Namespace) -> int:
     from aams.cycle import ELSEWHERE, Request
-    from aams.gitops.proposing import propose, propose_wished
-    from safety.eligibility import SCHEDULE
+    from aams.gitops.proposing import propose, propose_scheduled, propose_wished
 
     check_children(args.children)
     site = _site(args)
+    pulls: list[PullRequest] = []
+    missing: tuple[Finding, ...] = ()
     if args.domain is None:
-        pulls = propose_wished(site)
+        pulls += propose_wished(site)
+    elif args.seed is None:
+        pull, missing = propose_scheduled(site, args.domain, args.children)
+        pulls += [pull] if pull else []
     else:
-        trigger = SCHEDULE if args.seed is None else ELSEWHERE
-        pulls = (propose(site, Request(args.domain, args.seed or 0, args.children, trigger=trigger)),)
-    lines = [f"#{pull.number}: {pull.branch}" for pull in pulls] or ["nothing was proposed"]
+        pulls.append(propose(site, Request(args.domain, args.seed, args.children, trigger=ELSEWHERE)))
+    lines = [f"#{pull.number}: {pull.branch}" for pull in pulls]
+    lines += [f"{args.domain}: {one.what}: {one.got}" for one in missing]
+    lines = lines or ["nothing was proposed"]
     emit(args, {"pull_requests": [pull.number for pull in pulls]}, lines)
     return 0
 

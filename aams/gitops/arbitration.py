@@ -18,7 +18,7 @@ from aams.github.records import Check
 from aams.gitops.evidence import Evidence
 from aams.gitops.judging import CHECK
 from aams.gitops.proposals import Proposal
-from aams.gitops.receiving import JUDGED, Done, each
+from aams.gitops.receiving import JUDGED, PROMOTE, RECEIVE, Done, each, wake
 from aams.gitops.report import MARK, report
 from aams.gitops.wishes import answer
 from aams.gitops.workshop import Site, Workshop, workshop
@@ -45,15 +45,15 @@ def arbitrate(site: Site, app: int) -> tuple[Done, ...]:
         for foreign in (one for one in shop.proposals if one.foreign):
             said = Check("failure", "the bot keeps its hands off", f"{foreign.foreign}. Close it, or make it code's.")
             site.repository.ensure_check(foreign.pull.sha, CHECK, app, said)
-        return each(shop, lambda shop, proposal: _arbitrate(shop, proposal, app))
+        done = each(shop, lambda shop, proposal: _arbitrate(shop, proposal, app))
+    wake(site, done)
+    return done
 
 
-def _arbitrate(shop: Workshop, proposal: Proposal, app: int) -> str:
+def _arbitrate(shop: Workshop, proposal: Proposal, app: int) -> Done | None:
     lab, name = shop.lab, proposal.cycle
-    done = ""
     cycle = lab.state.open_cycles.get(name)
-    if cycle:
-        done = _move(shop, cycle)
+    done = _move(shop, cycle) if cycle else None
     cycle = lab.state.open_cycles.get(name)
     sha = shop.publish(name, proposal.domain, f"Judge {name}") if done else proposal.pull.sha
     files = f"{shop.site.url.removesuffix('.git')}/raw/{sha}"
@@ -65,29 +65,31 @@ def _arbitrate(shop: Workshop, proposal: Proposal, app: int) -> str:
     return done
 
 
-def _move(shop: Workshop, cycle: Cycle) -> str:
-    """Take one cycle as far as the arbiter can; what was done, "" for nothing."""
+def _move(shop: Workshop, cycle: Cycle) -> Done | None:
+    """Take one cycle as far as the arbiter can; what was done, if anything was."""
     lab, evidence = shop.lab, Evidence(shop.site.repository, cycle.id)
     late = overdue(cycle, lab.contract, utc_now())
     if late:
         evidence.restore(lab)
         ended = break_off(lab, cycle, "expired", f"it stayed in {cycle.phase} {late:,} s beyond the deadline")
-        return f"{ended.outcome}: {ended.reason}"
+        return Done(cycle.id, f"{ended.outcome}: {ended.reason}")
     if is_accepted(cycle):
         stale = _stale(lab, cycle)
-        return f"declined: {decline(lab, cycle.domain, cycle.generation, stale).reason}" if stale else ""
+        if stale:
+            decline(lab, cycle.domain, cycle.recalled or cycle.generation, stale)
+        return Done(cycle.id, f"declined: {stale}") if stale else None
     if cycle.event not in JUDGED:
-        return ""
+        return None
     dispatch = evidence.restore(lab)
     if dispatch is None:
-        return ""
+        return Done(cycle.id, "its bundle is not the one on record", failed=True)
     frozen = [facts for facts in lab.facts(cycle.id) if isinstance(facts, Frozen)][-1]
     with tempfile.TemporaryDirectory() as place:
         ended_or_more = judge(lab, dispatch, evidence.fetch_results(frozen, Path(place)))
     if ended_or_more is None:
         evidence.keep_child(lab)
-        return "it goes on with more pairs"
-    return f"{ended_or_more.outcome}: {ended_or_more.reason}"
+        return Done(cycle.id, "it goes on with more pairs", wakes=RECEIVE)
+    return Done(cycle.id, f"{ended_or_more.outcome}: {ended_or_more.reason}")
 
 
 def _stale(lab: Lab, cycle: Cycle) -> str:
@@ -110,23 +112,24 @@ def _inputs(lab: Lab, cycle: Cycle) -> Inputs:
     return read_manifest(generation_path(lab.root, cycle.domain, generation.directory) / "manifest.json").inputs
 
 
-def _await_approval(shop: Workshop, proposal: Proposal, cycle: Cycle, sha: str, app: int) -> str:
+def _await_approval(shop: Workshop, proposal: Proposal, cycle: Cycle, sha: str, app: int) -> Done | None:
     """Say that a proposal may be merged, and ask the people who may approve it."""
     lab, repository, pull = shop.lab, shop.site.repository, proposal.pull
     generation = cycle.recalled or cycle.generation
     damage = lab.damage(cycle.domain, generation)
     if damage:
         said = Check("failure", "its archive is damaged", damage)
-        return f"{generation} is damaged" if repository.ensure_check(sha, CHECK, app, said) else ""
+        repository.ensure_check(sha, CHECK, app, said)
+        return Done(cycle.id, f"{generation} is damaged: {damage}", failed=True)
     words = f"{cycle.domain}/{generation} is accepted. An owner's approval of this commit is the second key."
     new = repository.ensure_check(sha, CHECK, app, Check("success", f"{generation} is accepted", words))
     repository.ensure_labels(pull, "promotion")
     repository.ensure_ready(pull)
     repository.ensure_reviewers(pull.number, lab.contract.approvers)
-    return f"{generation} is accepted and waits for an owner" if new else ""
+    return Done(cycle.id, f"{generation} is accepted and waits for an owner") if new else None
 
 
-def _let_in(shop: Workshop, proposal: Proposal, sha: str, app: int) -> str:
+def _let_in(shop: Workshop, proposal: Proposal, sha: str, app: int) -> Done:
     """Merge what is decided and moves no HEAD: it is a record, and needs nobody's leave."""
     repository, pull = shop.site.repository, proposal.pull
     closed = next(facts for facts in shop.lab.facts(proposal.cycle) if isinstance(facts, Closed))
@@ -136,4 +139,4 @@ def _let_in(shop: Workshop, proposal: Proposal, sha: str, app: int) -> str:
     repository.ensure_ready(pull)
     repository.merge(replace(pull, sha=sha), f"Record {proposal.cycle}: {closed.outcome}")
     answer(shop.site, pull, closed.outcome)
-    return f"{closed.outcome}, merged as a record"
+    return Done(proposal.cycle, f"{closed.outcome}, merged as a record: {closed.reason}", wakes=PROMOTE)

