@@ -64,11 +64,11 @@ class Workshop:
         Raises:
             AamsError: the branch has moved since; the next sweep looks again.
         """
-        known = self.proposal(cycle)
-        before = known.pull.sha if known else ""
-        return push_files(
-            self, branch_of(domain, cycle), before or self.main, before, self.files(cycle, domain), message
-        )
+        known, branch, files = self.proposal(cycle), branch_of(domain, cycle), self.files(cycle, domain)
+        if known:
+            return push_files(self, branch, known.pull.sha, known.pull.sha, files, message)
+        left = self.site.repository.tip(branch)  # by a sweep that was killed before it opened the pull request
+        return push_files(self, branch, self.main, left, files, message)
 
     def files(self, cycle: str, domain: str) -> dict[str, bytes | None]:
         """What a cycle's branch holds: entries, archive, and HEAD and champion, main's own unless it is accepted."""

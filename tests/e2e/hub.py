@@ -102,13 +102,13 @@ class Hub:
         return self.aams("propose", *arguments, key="propose", status=status)
 
     def receive(self, status=0):
-        return self.aams("receive", key="propose", status=status)["done"]
+        return done(self.aams("receive", key="propose", status=status))
 
     def arbitrate(self, status=0):
-        return self.aams("arbitrate", "--app", str(APP), status=status)["done"]
+        return done(self.aams("arbitrate", "--app", str(APP), status=status))
 
     def promote(self, status=0):
-        return self.aams("promote", "--app", str(APP), key="verdict", status=status)["done"]
+        return done(self.aams("promote", "--app", str(APP), key="verdict", status=status))
 
     def sweep(self, *arguments):
         """A sweep of the proposer's that may come too late: how it ended does not matter."""
@@ -241,3 +241,8 @@ class Hub:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return clone
+
+
+def done(answer):
+    """What a sweep did; its complaint, when it could not go on at all."""
+    return answer if isinstance(answer, str) else answer["done"]
