@@ -22,6 +22,7 @@ class PullRequest:
     base: str
     branch: str
     source: str
+    is_open: bool
     draft: bool
     labels: frozenset[str]
     author: str

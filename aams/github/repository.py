@@ -6,7 +6,7 @@ Takes plain values, gives plain values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from aams.errors import failure
@@ -87,6 +87,11 @@ class Repository:
         found = self._there(f"/git/ref/heads/{quote(branch)}")
         return str(found["object"]["sha"]) if found else ""
 
+    def branches(self, prefix: str) -> dict[str, str]:
+        """Branches whose names begin so, and the commits that they are at."""
+        found = self.every(f"/git/matching-refs/heads/{quote(prefix)}")
+        return {one["ref"].removeprefix("refs/heads/"): one["object"]["sha"] for one in found}
+
     def pull_requests(self, state: str = "open", branch: str = "") -> tuple[PullRequest, ...]:
         """Pull requests, oldest first: every open one, or those of a branch of this repository."""
         head = f"&head={quote(self.name.partition('/')[0] + ':' + branch)}" if branch else ""
@@ -110,9 +115,9 @@ class Repository:
         if label in pull.labels:
             self.ask("DELETE", f"/issues/{pull.number}/labels/{quote(label)}")
 
-    def close(self, number: int) -> None:
-        """Have a pull request be closed."""
-        self.ask("PATCH", f"/pulls/{number}", {"state": "closed"})
+    def turn(self, number: int, state: Literal["open", "closed"]) -> None:
+        """Have a pull request be open, or closed."""
+        self.ask("PATCH", f"/pulls/{number}", {"state": state})
 
     def ensure_comment(self, number: int, mark: str, text: str) -> None:
         """Have one comment of ours begin with a mark and say this; it is made once, and changed after that.
@@ -219,6 +224,7 @@ def _pull(data: Mapping[str, Any]) -> PullRequest:
         base=data["base"]["ref"],
         branch=data["head"]["ref"],
         source=source["full_name"] if source else "",
+        is_open=data["state"] == "open",
         draft=bool(data["draft"]),
         labels=frozenset(label["name"] for label in data["labels"]),
         author=data["user"]["login"] if data["user"] else "",

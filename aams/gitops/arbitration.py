@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from aams.cycle import Lab, break_off, decline, judge
+from aams.cycle import Lab, abandon, break_off, decline, judge
 from aams.cycle.lab import CACHE
 from aams.dispatch import trusted_digests
 from aams.github.records import Check
@@ -45,9 +45,21 @@ def arbitrate(site: Site, app: int) -> tuple[Done, ...]:
         for foreign in (one for one in shop.proposals if one.foreign):
             said = Check("failure", "the bot keeps its hands off", f"{foreign.foreign}. Close it, or make it code's.")
             site.repository.ensure_check(foreign.pull.sha, CHECK, app, said)
+        closed = [one for one in shop.proposals if not one.foreign and not one.pull.is_open]
+        for one in closed:
+            _take_back(shop, one)
         done = each(shop, lambda shop, proposal: _arbitrate(shop, proposal, app))
     wake(site, done)
-    return done
+    return arbitrate(site, app) if closed else done
+
+
+def _take_back(shop: Workshop, proposal: Proposal) -> None:
+    """A person closed a proposal: it ends so on record, as whatever was tried counts."""
+    shop.site.repository.turn(proposal.pull.number, "open")
+    if proposal.cycle in shop.lab.state.open_cycles:
+        Evidence(shop.site.repository, proposal.cycle).restore(shop.lab)
+        abandon(shop.lab, proposal.cycle)
+        shop.publish(proposal.cycle, proposal.domain, f"Take {proposal.cycle} back")
 
 
 def _arbitrate(shop: Workshop, proposal: Proposal, app: int) -> Done | None:

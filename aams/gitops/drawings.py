@@ -55,7 +55,7 @@ def lineage_drawing(lineage: Lineage, generation: str) -> str:
     lines = ["flowchart LR"]
     for one in near:
         mark = " (this)" if one.name == generation else ""
-        style = ":::champion" if one.name == champion else ":::failed" if one.status != "accepted" else ""
+        style = ":::champion" if one.name == champion else "" if one.status in ("accepted", "open") else ":::failed"
         state = "waits" if one.status == "open" else one.status
         lines.append(f'  {one.name}["{one.name}: {state}{mark}"]{style}')
         if one.parent in shown:

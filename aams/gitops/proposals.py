@@ -47,6 +47,17 @@ def is_ours(pull: PullRequest, repository: Repository) -> bool:
     return pull.source == repository.name and pull.branch.startswith("aams/")
 
 
+def proposed(repository: Repository) -> tuple[PullRequest, ...]:
+    """Every proposal that is not on record: open ones, and those that somebody closed while their branch stands."""
+    known = {pull.branch: pull for pull in repository.pull_requests() if is_ours(pull, repository)}
+    for branch, tip in repository.branches("aams/").items():
+        if branch not in known:
+            closed = [pull for pull in repository.pull_requests("closed", branch) if is_ours(pull, repository)]
+            if closed and not closed[-1].merge and closed[-1].sha == tip:
+                known[branch] = closed[-1]
+    return tuple(known.values())
+
+
 def lay_over(root: Path, folder: Path, main: str, pulls: Iterable[PullRequest]) -> tuple[Proposal, ...]:
     """Read every proposal and add what it may add to a lab's folder.
 

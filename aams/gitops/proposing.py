@@ -116,5 +116,6 @@ def _due(shop: Workshop, domain: str, children: int) -> tuple[Request, tuple[Fin
 
 
 def _holder(shop: Workshop, domain: str) -> PullRequest | None:
-    """The open proposal that holds a domain."""
-    return next((one.pull for one in shop.proposals if one.domain == domain), None)
+    """The proposal that holds a domain."""
+    holding = (one.pull for one in shop.proposals if one.domain == domain and (one.pull.is_open or not one.foreign))
+    return next(holding, None)

@@ -12,6 +12,7 @@ from difflib import unified_diff
 from aams.cycle import Lab
 from aams.cycle.lab import baseline, baseline_text, champion_spec, champion_text
 from aams.gitops.drawings import change_drawing, lineage_drawing
+from aams.gitops.proposals import branch_of
 from compiler import spec as specs
 from compiler.cost import estimate
 from domains import find_corpus
@@ -79,7 +80,7 @@ def report(lab: Lab, cycle: str, files: str) -> str:
     if attempted:
         drawing = lineage_drawing(lab.lineage(domain), attempted.generation)
         sections += ["## Where it stands", drawing]
-    sections += ["## See for yourself", _reproduction(opened, domain, attempted)]
+    sections += ["## See for yourself", _reproduction(opened, branch_of(domain, cycle), domain, attempted)]
     return "\n\n".join(sections)[:MAX_BODY]
 
 
@@ -99,7 +100,7 @@ def _next_step(state: Cycle | None, closed: Closed | None) -> str:
     if state and is_accepted(state):
         return (
             "**Next: an owner decides.** Approving this pull request is the second key: it is merged then, and HEAD "
-            "moves. Closing it, or doing nothing until the deadline, declines it. A placebo never comes this far."
+            "moves. Closing it declines it, and so does the deadline."
         )
     return STEPS.get(state.event if state else "", "It has just begun.")
 
@@ -152,10 +153,11 @@ def _judged(lab: Lab, domain: str, verdict: Verdict, files: str) -> Iterator[str
     yield text.replace(f"]({PICTURE})", f"]({place}/{PICTURE})")
 
 
-def _reproduction(opened: Opened, domain: str, attempted: Attempted | None) -> str:
-    lines = [f"git checkout {opened.commit}   # what it was proposed from"] if opened.commit else []
+def _reproduction(opened: Opened, branch: str, domain: str, attempted: Attempted | None) -> str:
+    steps = [(f"git fetch origin {branch} && git checkout FETCH_HEAD", f"proposed from {opened.commit[:12]}")]
     if attempted:
-        lines.append(f"aams reproduce {attempted.generation} --domain {domain}   # on this branch: the same bytes")
-        lines.append(f"aams explain {attempted.generation} --domain {domain}     # why it was decided so")
-    lines.append("aams verify                        # every entry, archive and signature")
-    return block("\n".join(lines), "sh")
+        steps.append((f"aams reproduce {attempted.generation} --domain {domain}", "trains it again: the same bytes"))
+        steps.append((f"aams explain {attempted.generation} --domain {domain}", "why it was decided so"))
+    steps.append(("aams verify", "every entry, archive and signature"))
+    width = max(len(command) for command, _ in steps)
+    return block("\n".join(f"{command:<{width}}   # {why}" for command, why in steps), "sh")

@@ -99,4 +99,4 @@ def answer(site: Site, proposal: PullRequest, ended: str) -> None:
         number = found[0]
         if number in {pull.number for pull in site.repository.pull_requests()}:
             site.repository.ensure_comment(number, MARK, f"It was tried in #{proposal.number}: {ended}.")
-            site.repository.close(number)
+            site.repository.turn(number, "closed")

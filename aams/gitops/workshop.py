@@ -18,7 +18,7 @@ from aams.cycle import Lab, open_lab
 from aams.errors import AamsError, failure
 from aams.files import write_whole
 from aams.github.repository import AUTHOR_ADDRESS, AUTHOR_NAME, BASE, Repository
-from aams.gitops.proposals import Proposal, branch_of, is_ours, lay_over
+from aams.gitops.proposals import Proposal, branch_of, lay_over, proposed
 from safety.archive import WEIGHTS, generation_path
 from safety.head import champion_path, head_path, proposed_head
 from safety.keyfiles import KEYS
@@ -55,8 +55,8 @@ class Workshop:
         return next((one for one in self.proposals if one.cycle == cycle), None)
 
     def own(self) -> tuple[Proposal, ...]:
-        """Proposals that are the bot's own."""
-        return tuple(one for one in self.proposals if not one.foreign)
+        """Open proposals that are the bot's own."""
+        return tuple(one for one in self.proposals if not one.foreign and one.pull.is_open)
 
     def publish(self, cycle: str, domain: str, message: str) -> str:
         """Put all that the lab has recorded for a cycle on its branch, as one commit; its name.
@@ -98,7 +98,7 @@ def workshop(site: Site) -> Iterator[Workshop]:
         AamsError: GitHub or Git fails, or main's own ledger is broken.
     """
     main = site.repository.tip(BASE)
-    pulls = [pull for pull in site.repository.pull_requests() if is_ours(pull, site.repository)]
+    pulls = proposed(site.repository)
     git.fetch(site.root, site.url, [f"refs/heads/{BASE}"], site.token)
     for pull in pulls:
         fetch_pull(site, pull.number)
@@ -110,8 +110,7 @@ def workshop(site: Site) -> Iterator[Workshop]:
     ):
         _place_keys(folder)
         proposals = lay_over(site.root, folder, main, pulls)
-        proposed = frozenset(one.cycle for one in proposals)
-        with open_lab(folder, proposed=proposed) as lab:
+        with open_lab(folder, proposed=frozenset(one.cycle for one in proposals)) as lab:
             yield Workshop(site, lab, main, proposals)
 
 

@@ -191,6 +191,21 @@ def test_a_verdict_under_a_contract_that_changed_since_is_taken_back_and_becomes
     assert not list(hub.repo("ann").get_releases())
 
 
+def test_a_proposal_that_a_person_closes_ends_on_record_and_frees_its_domain(hub):
+    hub.wish({WISH: BETTER})
+    hub.propose()
+    proposal, cycle = hub.proposal()
+    hub.train(cycle)
+    hub.pull(proposal.number).edit(state="closed")
+    assert hub.receive() == []
+    assert "an open proposal holds" in hub.propose("--domain", "language", "--seed", "3", status=1)
+    assert "abandoned, merged as a record" in hub.arbitrate()[0]["what"]
+    hub.promote()
+    clone = hub.verify()
+    assert (newest(clone, "closed")["outcome"], hub.head()) == ("abandoned", "G000")
+    assert hub.propose("--domain", "language", "--seed", "3", "--children", "1")["pull_requests"]
+
+
 def test_wishes_that_are_not_one_good_spec_are_told_why_and_nothing_of_them_takes_effect(hub):
     hostile = "@ann ![x](http://evil.example/x) </details><script>"
     wishes = {
