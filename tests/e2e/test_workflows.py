@@ -102,6 +102,22 @@ def test_a_forks_wish_goes_from_schedule_to_promotion_by_workflows_alone(acting:
 
 
 @pytest.mark.hub
+def test_a_schedule_that_nothing_is_due_for_ends_without_torch_and_without_a_key(
+    acting: Any, lab: Any, tmp_path: Path
+) -> None:
+    hub = Hub(acting, lab, tmp_path, autonomy="manual")
+    hub.give_secrets()
+    acting.fire_schedule(NAME, "evolve.yml")
+    acting.wait_for_runs(300)
+    (run,) = [run for run in acting.runs(NAME) if run.name == "evolve"]
+    assert run.conclusion == "success", run.log[-3000:]
+    assert (
+        "a person starts every cycle" in run.log and "torch" not in run.log and "create-github-app-token" not in run.log
+    )
+    hub.close()
+
+
+@pytest.mark.hub
 def test_a_rejection_becomes_a_record_by_workflows_alone(acting: Any, lab: Any, tmp_path: Path) -> None:
     hub = Hub(acting, lab, tmp_path, schedule_s=0, attempt=0, screen_margin=0, generalize_gain=0.99, pairs_max=4)
     hub.give_secrets()
