@@ -59,6 +59,7 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     add("receive", _receive, "take in results that are ready, and freeze the bundles that are due")
     add("judge", _judge, "post the required check of pull requests that are not the bot's", needs_app=True)
     add("arbitrate", _arbitrate, "judge what came back, and let in what is decided", needs_app=True)
+    add("drift", _drift, "find what is not as it was recorded or declared, and keep an issue of it", needs_app=True)
     add("promote", _promote, "merge what an owner approved, and put it on record", needs_app=True)
 
 
@@ -188,6 +189,18 @@ def _promote(args: argparse.Namespace) -> int:
     from aams.gitops.promotion import promote
 
     return _tell(args, promote(_site(args), args.app))
+
+
+def _drift(args: argparse.Namespace) -> int:
+    from aams.canonical import to_data
+    from aams.gitops.drift import find_drift, tell
+
+    site = _site(args)
+    found = find_drift(site, args.app)
+    number = tell(site, found)
+    lines = [f"{one.subject}: {one.what}: {one.got}" for one in found]
+    emit(args, {"issue": number, "found": to_data(found)}, lines or ["Nothing has drifted."])
+    return 0
 
 
 def _tell(args: argparse.Namespace, done: Sequence[Done]) -> int:

@@ -184,6 +184,24 @@ class Repository:
             raise failure("is a tag of another commit", name, "find out who made it", file="github")
         return tag
 
+    def ensure_issue(self, title: str, body: str) -> int:
+        """Have one open issue of ours with this title say this; its number."""
+        known = self._own_issues(title)
+        if not known:
+            return int(self.ask("POST", "/issues", {"title": title, "body": body})["number"])
+        if known[0]["body"] != body:
+            self.ask("PATCH", f"/issues/{known[0]['number']}", {"body": body})
+        return int(known[0]["number"])
+
+    def settle_issue(self, title: str) -> None:
+        """Have no open issue of ours with this title."""
+        for one in self._own_issues(title):
+            self.ask("PATCH", f"/issues/{one['number']}", {"state": "closed"})
+
+    def _own_issues(self, title: str) -> list[Any]:
+        found = self.every("/issues?state=open")
+        return [one for one in found if one["title"] == title and one["user"]["type"] == "Bot"]
+
     def release_tags(self) -> tuple[str, ...]:
         """Tags of every release."""
         return tuple(one["tag_name"] for one in self.every("/releases"))

@@ -25,7 +25,8 @@ class Hub:
 
         self.site, self.place = site, place
         self.token = {login: site.user(login) for login in PEOPLE}
-        self.token["bot"] = site.app("lab-bot", APP)
+        writes = ("actions", "checks", "contents", "issues", "pull-requests")
+        self.token["bot"] = site.app("lab-bot", APP, {**dict.fromkeys(writes, "write"), "administration": "read"})
         self.token["other"] = site.app("other-bot", OTHER_APP)
         options = {"retry": None, "seconds_between_requests": 0, "seconds_between_writes": 0}
         self._clients = {
@@ -162,6 +163,12 @@ class Hub:
         pull = repo.create_pull(base="main", head=branch, title=name, body="")
         repo.create_check_run("aams/arbiter", commit.sha, status="completed", conclusion="success")
         assert pull.merge(sha=commit.sha).merged
+
+    def change_file(self, folder, name, text):
+        """Somebody changes a file of the first generation on main, while no rule forbids it."""
+        (generation,) = self.repo("ann").get_contents(folder)
+        file = self.repo("ann").get_contents(f"{generation.path}/{name}")
+        self.repo("ann").update_file(file.path, "changed", text, file.sha)
 
     def change_contract(self, before, after):
         """A person changes the contract on main; here the rules are put aside for it."""

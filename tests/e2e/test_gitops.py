@@ -206,6 +206,26 @@ def test_a_proposal_that_a_person_closes_ends_on_record_and_frees_its_domain(hub
     assert hub.propose("--domain", "language", "--seed", "3", "--children", "1")["pull_requests"]
 
 
+def test_drift_keeps_one_issue_of_what_it_finds_and_mends_nothing(hub):
+    def drift():
+        return [one["subject"] for one in hub.aams("drift", "--app", str(APP))["found"]]
+
+    def issues():
+        return [one.body for one in hub.repo("ann").get_issues(state="open") if one.pull_request is None]
+
+    assert drift() == [] and issues() == []
+    (main,) = [one for one in hub.rulesets("ann") if one["name"] == "main"]
+    hub.ask("ann", "PUT", f"{REPOSITORY}/rulesets/{main['id']}", enforcement="disabled")
+    hub.change_file("specs/history/language", "EVAL.md", "# G000: wonderful\n")
+    for _ in range(2):
+        found = drift()
+        assert [one.rpartition("/")[2] for one in found][:1] == ["EVAL.md"] and "ruleset main: enforcement" in found
+        (issue,) = issues()
+        assert "EVAL.md" in issue and "enforcement" in issue
+    hub.aams("setup", "--app", str(APP), "--apply", who="ann")
+    assert [one.rpartition("/")[2] for one in drift()] == ["EVAL.md"]
+
+
 def test_wishes_that_are_not_one_good_spec_are_told_why_and_nothing_of_them_takes_effect(hub):
     hostile = "@ann ![x](http://evil.example/x) </details><script>"
     wishes = {
