@@ -62,6 +62,12 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     add("drift", _drift, "find what is not as it was recorded or declared, and keep an issue of it", needs_app=True)
     add("promote", _promote, "merge what an owner approved, and put it on record", needs_app=True)
 
+    fetch = subparsers.add_parser("fetch", parents=[common], help="bring a champion's weights from its release")
+    fetch.add_argument("generation", help="e.g. G007")
+    fetch.add_argument("--domain", choices=DOMAINS, default="language")
+    fetch.add_argument("--repository", metavar="OWNER/NAME", help="default: GITHUB_REPOSITORY")
+    fetch.set_defaults(command=_fetch)
+
 
 def _setup(args: argparse.Namespace) -> int:
     from aams.canonical import to_data
@@ -189,6 +195,15 @@ def _promote(args: argparse.Namespace) -> int:
     from aams.gitops.promotion import promote
 
     return _tell(args, promote(_site(args), args.app))
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from aams.gitops.weights import fetch_weights
+
+    digest = fetch_weights(args.root, _repository(args.repository), args.domain, args.generation)
+    name = f"{args.domain}/{args.generation}"
+    emit(args, {"generation": name, "weights": digest}, [f"{name}: the weights are here, as the ledger names them"])
+    return 0
 
 
 def _drift(args: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from aams.gitops.evidence import TAG, Evidence
 from aams.gitops.judging import CHECK
 from aams.gitops.proposals import Proposal, branch_of
 from aams.gitops.receiving import Done, each
+from aams.gitops.weights import asset_of, tag_of
 from aams.gitops.wishes import answer, origin
 from aams.gitops.workshop import Site, Workshop, push_files, workshop
 from safety.clock import utc_now
@@ -119,7 +120,7 @@ def _reviewed(shop: Workshop, cycle: Cycle) -> Reviewed:
     if found is None:
         what = f"{cycle.domain}/{generation} was merged without an allowed person's approval"
         raise failure(what, f"#{pulls[-1].number}" if pulls else "no pull request", "find out how, and roll it back")
-    name = f"generation/{cycle.domain}/{generation}"
+    name = tag_of(cycle.domain, generation)
     if cycle.recalled:
         name = f"{name}-recalled-{cycle.id.rpartition('-')[2]}"
     tag = repository.ensure_tag(name, pulls[-1].merge, f"{cycle.domain}/{generation}, by {found.login}", utc_now())
@@ -134,7 +135,7 @@ def _release(shop: Workshop, cycle: Cycle, tag: str) -> None:
     """Attach the champion's weights, named by their digest."""
     lab, repository = shop.lab, shop.site.repository
     generation = next(one for one in lab.lineage(cycle.domain).generations if one.name == cycle.generation)
-    release, name = Release(repository, tag), f"{generation.weights}.safetensors"
+    release, name = Release(repository, tag), asset_of(generation)
     if name in release.assets():
         return
     frozen = next(one for one in lab.facts(cycle.id) if isinstance(one, Frozen) and one.stage != "trial")

@@ -155,6 +155,8 @@ def test_a_wish_becomes_champion_through_outages_and_forgeries_and_by_an_owners_
     (weights,) = hub.repo("ann").get_release("generation/language/G001").get_assets()
     assert weights.name == f"{verdict['weights']}.safetensors"
     assert [one.tag_name for one in hub.repo("ann").get_releases()] == ["generation/language/G001"], "evidence is gone"
+    assert hub.aams("fetch", "G001", module="")["weights"] == verdict["weights"]
+    assert (hub.checkout / ".aams" / "store" / f"{verdict['weights']}.safetensors").is_file()
     assert hub.pull(wish.number).state == "closed"
 
 

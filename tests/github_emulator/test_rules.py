@@ -233,3 +233,22 @@ def test_a_tag_ruleset_keeps_tags(stage, refused):
         ref.edit(later)
     with refused(422, "Cannot delete"):
         ref.delete()
+
+
+def test_an_app_that_bypasses_a_rule_moves_what_others_may_not(stage, refused):
+    rules = [{"type": "creation"}, {"type": "update"}]
+    ruleset = {
+        "name": "bots",
+        "target": "branch",
+        "enforcement": "active",
+        "bypass_actors": [{"actor_id": 4242, "actor_type": "Integration", "bypass_mode": "always"}],
+        "conditions": {"ref_name": {"include": ["refs/heads/bot/**"], "exclude": []}},
+        "rules": rules,
+    }
+    stage.client("ann").requester.requestJsonAndCheck("POST", "/repos/ann/lab/rulesets", input=ruleset)
+    with refused(422, "creations being restricted"):
+        stage.commit("ann", "bot/mine", "a.txt")
+    stage.commit("bot", "bot/ours", "a.txt")
+    stage.commit("bot", "bot/ours", "b.txt")
+    with refused(409, "protected ref"):
+        stage.commit("ann", "bot/ours", "c.txt")
