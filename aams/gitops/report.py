@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import unified_diff
+from pathlib import Path
 
 from aams.cycle import Lab
 from aams.cycle.lab import baseline, baseline_text, champion_spec, champion_text
 from aams.gitops.drawings import change_drawing, lineage_drawing
 from aams.gitops.proposals import branch_of
+from aams.records import Look
 from compiler import spec as specs
 from compiler.cost import estimate
 from domains import find_corpus
@@ -149,8 +151,21 @@ def _judged(lab: Lab, domain: str, verdict: Verdict, files: str) -> Iterator[str
     generation = next(one for one in lab.lineage(domain).generations if one.name == verdict.generation)
     folder = generation_path(lab.root, domain, generation.directory)
     place = f"{files}/{folder.relative_to(lab.root).as_posix()}"
+    if verdict.look:
+        yield _in_short(lab, domain, folder / "spec.yaml", verdict.look)
     text = (folder / "EVAL.md").read_text(encoding="ascii").partition("\n")[2].strip()
     yield text.replace(f"]({PICTURE})", f"]({place}/{PICTURE})")
+
+
+def _in_short(lab: Lab, domain: str, path: Path, look: Look) -> str:
+    """Gain and price in one line."""
+    interface = find_corpus(domain).interface
+    before, after = (estimate(one.tree, interface) for one in (champion_spec(lab, domain), specs.read(path)))
+    parameters, flops = after.parameters / before.parameters - 1, after.step_flops / before.step_flops - 1
+    return (
+        f"Generalize {look.gain:+.4f} ({look.low:+.4f} to {look.high:+.4f}), for {parameters:+.0%} parameters and "
+        f"{flops:+.0%} FLOPs a step."
+    )
 
 
 def _reproduction(opened: Opened, branch: str, domain: str, attempted: Attempted | None) -> str:
