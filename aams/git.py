@@ -106,6 +106,20 @@ def merge_base(root: Path, one: str, other: str) -> str | None:
     return answer.decode("ascii").strip() if answer else None
 
 
+def merged_tree(root: Path, one: str, other: str) -> str | None:
+    """The tree that merging two commits gives, nothing checked out; None where they conflict or share no history."""
+    if not (_is_commit(one) and _is_commit(other)):
+        return None
+    answer = _ask(root, "merge-tree", "--write-tree", "--no-messages", one, other)
+    return answer.decode("ascii").strip() if answer else None
+
+
+def message_of(root: Path, tip: str, subject: str) -> str:
+    """The whole message of the newest commit, up to one, whose message has a subject; "" without one."""
+    answer = _ask(root, "log", "-n1", "--format=%B", "--fixed-strings", f"--grep={subject}", tip, "--")
+    return (answer or b"").decode("utf-8", "replace")
+
+
 def commit_of(root: Path, name: str) -> str | None:
     """The commit that a branch, a tag or a commit's own name stands for."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,200}", name):

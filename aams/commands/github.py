@@ -186,8 +186,12 @@ def _judge(args: argparse.Namespace) -> int:
 
 
 def _arbitrate(args: argparse.Namespace) -> int:
+    from aams.cycle.sealed import SECRET_VARIABLE
     from aams.gitops.arbitration import arbitrate
 
+    if not os.environ.get(SECRET_VARIABLE):
+        advice = "docs/setup-github.md says what it is for"
+        raise failure("the arbiter has no secret", f"{SECRET_VARIABLE} is not set", advice)
     return _tell(args, arbitrate(_site(args), args.app))
 
 

@@ -13,7 +13,7 @@ import domains
 from aams import views
 from aams.dispatch import WORK
 from aams.errors import failure
-from aams.files import exclusive
+from aams.files import exclusive, is_leftover
 from aams.records import Spec
 from aams.worker import Worker
 from compiler import spec as specs
@@ -147,6 +147,8 @@ class Lab:
         for place in (self.root / WORK).glob("*"):
             if place.name not in still_open:
                 shutil.rmtree(place, ignore_errors=True)
+            for path in filter(is_leftover, place.glob(".*.part")):
+                path.unlink()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from aams.cycle.desk import Desk, left_behind
 from aams.cycle.lab import Ended, Lab
 from aams.cycle.next_bundle import proceed
 from aams.cycle.rollback import roll_back
+from aams.cycle.signing import can_sign
 from aams.dispatch import Dispatch
 from aams.errors import failure
 from domains import DOMAINS
@@ -67,6 +68,6 @@ def confirm(desk: Desk, looked: Looked) -> Ended | None:
         return lab.end(inputs.cycle, "confirmed", f"{inputs.parent} stands; {gain}")
     before = predecessor(lab.lineage(inputs.domain))
     ended = lab.end(inputs.cycle, "outdone", f"{before.name if before else 'its predecessor'} proved better; {gain}")
-    if before:
+    if before and can_sign(lab, "propose"):  # else whoever holds the first key proposes it: aams rollback
         roll_back(lab, inputs.domain, before.name, f"{inputs.parent} lost its re-challenge {inputs.cycle}; {gain}")
     return ended

@@ -1,7 +1,8 @@
-"""What an attempt takes to the holdout: the child that passed the screen or, by a coin that nobody sees, a placebo.
+"""What an attempt takes to the holdout: the child that passed the screen or, by a coin, a placebo.
 
 Takes the lab and a cycle, gives the same answer whenever it is asked, so that nothing about it need be written down
-before the verdict but its commitment. Neither the bundle, nor the gates, nor the ledger say which of the two it is.
+before the verdict but its commitment. Neither the bundle, nor the gates, nor the ledger alone say which of the two it
+is; who holds the bundle against the ledger can tell.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _handed(lab: Lab, cycle: str) -> Path:
 
 def arbiter_secret() -> bytes:
     """What the holdout and the placebos of this arbiter are drawn from."""
-    return os.environ.get(SECRET_VARIABLE, PUBLIC_SECRET).encode()
+    return (os.environ.get(SECRET_VARIABLE) or PUBLIC_SECRET).encode()
 
 
 def sealed_child(lab: Lab, cycle: str, domain: str, interface: Interface) -> Sealed:

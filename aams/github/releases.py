@@ -7,6 +7,7 @@ that is asked for.
 from __future__ import annotations
 
 import io
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,14 +39,14 @@ class Release:
             self._repository.ask("POST", "/releases", {**wanted, "prerelease": prerelease})
 
     def put(self, name: str, content: bytes) -> None:
-        """Have a file of this name and size be there; the release is. What else had the name is replaced."""
+        """Have a file of this name hold this; the release is there. What else had the name is replaced."""
         data = self._data()
         if data is None:
             raise failure("there is no such release", self.tag, file="github")
         for one in self._repository.every(f"/releases/{data['id']}/assets"):
-            if one["name"] == name and one["state"] == "uploaded" and one["size"] == len(content):
-                return
             if one["name"] == name:
+                if one["state"] == "uploaded" and one["size"] == len(content) and self._holds(one, content):
+                    return
                 self._repository.ask("DELETE", f"/releases/assets/{one['id']}")
         release = self._repository.api.get_release(data["id"])
         call(
@@ -69,6 +70,11 @@ class Release:
         made = self._repository.api.get_release_asset(asset.id)
         call(f"can't download {asset.name}", lambda: made.download_asset(str(target), chunk_size=1 << 20))
         return target
+
+    def _holds(self, data: Any, content: bytes) -> bool:
+        with tempfile.TemporaryDirectory(prefix="aams-") as place:
+            asset = Asset(data["id"], data["name"], data["size"])
+            return self.get(asset, Path(place), len(content)).read_bytes() == content
 
     def remove(self, name: str) -> None:
         """Have no file of this name be there."""

@@ -99,7 +99,7 @@ class Repository:
 
     def ensure_pull_request(self, branch: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
         """The open pull request of a branch of this repository; a new one if there is none."""
-        known = self.pull_requests(branch=branch)
+        known = [one for one in self.pull_requests(branch=branch) if one.base == base and one.source == self.name]
         if known:
             return known[0]
         wanted = {"head": branch, "base": base, "title": title, "body": body, "draft": draft}
@@ -114,6 +114,15 @@ class Repository:
         """Have a pull request not carry a label."""
         if label in pull.labels:
             self.ask("DELETE", f"/issues/{pull.number}/labels/{quote(label)}")
+
+    def retarget(self, number: int) -> None:
+        """Have a pull request want to go to main."""
+        self.ask("PATCH", f"/pulls/{number}", {"base": BASE})
+
+    def drop_branch(self, branch: str) -> None:
+        """Have no branch of this name, where GitHub did not delete it with its merge."""
+        if self.tip(branch):
+            self.ask("DELETE", f"/git/refs/heads/{quote(branch)}")
 
     def turn(self, number: int, state: Literal["open", "closed"]) -> None:
         """Have a pull request be open, or closed."""

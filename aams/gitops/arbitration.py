@@ -7,6 +7,7 @@ A verdict that rests on what has changed since is taken back.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,13 @@ from pathlib import Path
 from aams.cycle import Lab, abandon, break_off, decline, judge
 from aams.cycle.lab import CACHE
 from aams.dispatch import trusted_digests
+from aams.errors import AamsError
 from aams.github.records import Check
+from aams.github.repository import BASE
 from aams.gitops.evidence import Evidence
 from aams.gitops.judging import CHECK
 from aams.gitops.proposals import Proposal
-from aams.gitops.receiving import JUDGED, PROMOTE, RECEIVE, Done, each, wake
+from aams.gitops.receiving import JUDGED, PROMOTE, RECEIVE, Done, each, one_of, wake
 from aams.gitops.report import MARK, report
 from aams.gitops.wishes import answer
 from aams.gitops.workshop import Site, Workshop, workshop
@@ -27,7 +30,7 @@ from domains import prepare
 from safety.archive import generation_path
 from safety.clock import utc_now
 from safety.eligibility import overdue
-from safety.events import Closed, Frozen
+from safety.events import Closed, Frozen, Recalled
 from safety.lifecycle import Cycle, is_accepted
 from safety.manifest import read_manifest
 
@@ -46,24 +49,32 @@ def arbitrate(site: Site, app: int) -> tuple[Done, ...]:
             said = Check("failure", "the bot keeps its hands off", f"{foreign.foreign}. Close it, or make it code's.")
             site.repository.ensure_check(foreign.pull.sha, CHECK, app, said)
         closed = [one for one in shop.proposals if not one.foreign and not one.pull.is_open]
-        for one in closed:
-            _take_back(shop, one)
+        taken = [one_of(shop, one, _take_back) for one in closed]
         done = each(shop, lambda shop, proposal: _arbitrate(shop, proposal, app))
     wake(site, done)
-    return arbitrate(site, app) if closed else done
+    failed = tuple(one for one in taken if one and one.failed)
+    return failed + done if failed or not closed else arbitrate(site, app)
 
 
 def _take_back(shop: Workshop, proposal: Proposal) -> None:
     """A person closed a proposal: it ends so on record, as whatever was tried counts."""
-    shop.site.repository.turn(proposal.pull.number, "open")
     if proposal.cycle in shop.lab.state.open_cycles:
-        Evidence(shop.site.repository, proposal.cycle).restore(shop.lab)
+        _restore(shop, proposal.cycle)
         abandon(shop.lab, proposal.cycle)
         shop.publish(proposal.cycle, proposal.domain, f"Take {proposal.cycle} back")
+    shop.site.repository.turn(proposal.pull.number, "open")
+
+
+def _restore(shop: Workshop, cycle: str) -> None:
+    """Bring a cycle's evidence, to archive it with; without it the cycle ends all the same."""
+    with contextlib.suppress(AamsError):
+        Evidence(shop.site.repository, cycle).restore(shop.lab)
 
 
 def _arbitrate(shop: Workshop, proposal: Proposal, app: int) -> Done | None:
     lab, name = shop.lab, proposal.cycle
+    if proposal.pull.base != BASE:
+        shop.site.repository.retarget(proposal.pull.number)
     cycle = lab.state.open_cycles.get(name)
     done = _move(shop, cycle) if cycle else None
     cycle = lab.state.open_cycles.get(name)
@@ -82,11 +93,11 @@ def _move(shop: Workshop, cycle: Cycle) -> Done | None:
     lab, evidence = shop.lab, Evidence(shop.site.repository, cycle.id)
     late = overdue(cycle, lab.contract, utc_now())
     if late:
-        evidence.restore(lab)
+        _restore(shop, cycle.id)
         ended = break_off(lab, cycle, "expired", f"it stayed in {cycle.phase} {late:,} s beyond the deadline")
         return Done(cycle.id, f"{ended.outcome}: {ended.reason}")
     if is_accepted(cycle):
-        stale = _stale(lab, cycle)
+        stale = why_stale(lab, cycle)
         if stale:
             decline(lab, cycle.domain, cycle.recalled or cycle.generation, stale)
         return Done(cycle.id, f"declined: {stale}") if stale else None
@@ -104,8 +115,12 @@ def _move(shop: Workshop, cycle: Cycle) -> Done | None:
     return Done(cycle.id, f"{ended_or_more.outcome}: {ended_or_more.reason}")
 
 
-def _stale(lab: Lab, cycle: Cycle) -> str:
+def why_stale(lab: Lab, cycle: Cycle) -> str:
     """Why an accepted verdict does not count any more; "" while it does."""
+    now = utc_now()
+    signed = [one.proposer for one in lab.facts(cycle.id) if isinstance(one, Frozen | Recalled) and one.proposer]
+    if any(one.statement.expires <= now for one in signed):
+        return "the proposer's signature expired before anybody approved it"
     champion = lab.lineage(cycle.domain).champion
     if cycle.opened.parent and (champion is None or champion.generation != cycle.opened.parent):
         return f"{cycle.opened.parent}, which it was tested against, is not the champion any more"
@@ -113,8 +128,8 @@ def _stale(lab: Lab, cycle: Cycle) -> str:
         return ""
     inputs = _inputs(lab, cycle)
     prepared = prepare(cycle.domain, inputs.corpus, cache=lab.root / CACHE)
-    now = trusted_digests(prepared, lab.contract)
-    changed = [name for name in JUDGED_BY if now[name] != inputs.digests.get(name)]
+    digests = trusted_digests(prepared, lab.contract)
+    changed = [name for name in JUDGED_BY if digests[name] != inputs.digests.get(name)]
     return f"{' and '.join(changed)} changed since it was judged" if changed else ""
 
 
@@ -149,6 +164,7 @@ def _let_in(shop: Workshop, proposal: Proposal, sha: str, app: int) -> Done:
     repository.ensure_check(sha, CHECK, app, Check("success", f"a record: {closed.outcome}", words))
     repository.ensure_labels(pull, "record")
     repository.ensure_ready(pull)
+    answer(shop.site, sha, proposal.cycle, pull.number, closed.outcome)
     repository.merge(replace(pull, sha=sha), f"Record {proposal.cycle}: {closed.outcome}")
-    answer(shop.site, pull, closed.outcome)
+    repository.drop_branch(pull.branch)
     return Done(proposal.cycle, f"{closed.outcome}, merged as a record: {closed.reason}", wakes=PROMOTE)

@@ -59,16 +59,23 @@ class Evidence:
         self._release.remove(results_name(frozen))
 
     def fetch_bundle(self, frozen: Frozen, place: Path) -> Path:
-        """Bring a bundle that is on record into a folder, as it came.
+        """Bring a bundle that is on record into a folder, its manifest beside it.
 
         Raises:
-            AamsError: it is not there.
+            AamsError: it is not there, or another one is.
         """
         name = bundle_name(frozen.stage, frozen.batch, frozen.manifest)
         assets = self._release.assets()
         if name not in assets:
             raise failure("its bundle is gone", name, "let its deadline end it", file="github")
-        return self._release.get(assets[name], place, bundle.MAX_BYTES)
+        archive = self._release.get(assets[name], place, bundle.MAX_BYTES)
+        manifest = bundle.unpack(archive, place / "unpacked")
+        shutil.rmtree(place / "unpacked")
+        if (manifest_digest(manifest.inputs), manifest.envelope.nonce) != (frozen.manifest, frozen.nonce):
+            archive.unlink()
+            raise failure("is not the bundle on record", name, "let its deadline end the cycle", file="github")
+        write_manifest(place / "manifest.json", manifest)
+        return archive
 
     def fetch_results(self, frozen: Frozen, place: Path) -> Path:
         """Bring a bundle's results into a new folder.
@@ -77,7 +84,10 @@ class Evidence:
             AamsError: they are not there, or no archive of results.
         """
         name = results_name(frozen)
-        archive = self._release.get(self._release.assets()[name], place, bundle.MAX_BYTES)
+        asset = self._release.assets().get(name)
+        if asset is None:
+            raise failure("results are gone", name, "let its deadline end the cycle", file="github")
+        archive = self._release.get(asset, place, bundle.MAX_BYTES)
         folder = place / name.removesuffix(".zip")
         unpack_results(archive, folder)
         return folder
@@ -90,11 +100,7 @@ class Evidence:
         if CHILD in assets:
             self._release.get(assets[CHILD], work, MAX_CHILD_BYTES)
         for one in frozen:
-            place = work / f"{one.stage}-{one.batch}"
-            archive = self.fetch_bundle(one, place)
-            manifest = bundle.unpack(archive, place / "unpacked")
-            shutil.rmtree(place / "unpacked")
-            write_manifest(place / "manifest.json", manifest)
+            self.fetch_bundle(one, work / f"{one.stage}-{one.batch}")
         return find(lab.root, self.cycle, frozen[-1].stage, frozen[-1].batch) if frozen else None
 
     def delete(self) -> None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aams import git
-from aams.errors import failure
+from aams.errors import AamsError, failure
+from aams.github.calls import GitHubError
 from aams.github.records import Check, PullRequest
-from aams.github.repository import BASE
+from aams.github.repository import AUTHOR_ADDRESS, BASE
 from aams.gitops.proposals import is_ours
 from aams.gitops.workshop import Site, fetch_pull
 from aams.records import Finding
@@ -52,7 +53,12 @@ def judge_pull_requests(site: Site, app: int) -> tuple[Judged, ...]:
     for pull in repository.pull_requests():
         if pull.base != BASE or is_ours(pull, repository):
             continue
-        check = _check(site.root, main, pull) if fetch_pull(site, pull.number) else UNREADABLE
+        try:
+            check = _check(site.root, main, pull) if fetch_pull(site, pull.number) else UNREADABLE
+        except GitHubError:
+            raise
+        except AamsError:  # what is too much for Git must not keep the others waiting
+            check = UNREADABLE
         if check:
             judged.append(Judged(pull.number, pull.sha, check, repository.ensure_check(pull.sha, CHECK, app, check)))
     return tuple(judged)
@@ -62,11 +68,15 @@ def _check(root: Path, main: str, pull: PullRequest) -> Check | None:
     """What is to be said; None when the branch moved on while it was fetched: the next sweep will see it."""
     if git.commit_of(root, pull.sha) != pull.sha:
         return None
-    start = git.merge_base(root, main, pull.sha)
-    changes = changes_between(root, start, pull.sha) if start else None
-    if changes is None:
-        return Check("failure", "it has no history in common with main", "Branch off main, and open it again.")
-    findings = check_paths(changes, git.tracked_files(root, pull.sha) or ())
+    if AUTHOR_ADDRESS in git.written_by(root, main, pull.sha):
+        words = "It stands on commits of the bot's that are not on main. Branch off main, and open it again."
+        return Check("failure", "it holds what the bot proposed", words)
+    merged = git.merged_tree(root, main, pull.sha)
+    changes = changes_between(root, main, merged) if merged else None
+    if merged is None or changes is None:
+        words = "It shares no history with main, or conflicts with it. Branch off main, and open it again."
+        return Check("failure", "it can't be merged into main", words)
+    findings = check_paths(changes, git.tracked_files(root, merged) or ())
     return _refused(findings) if findings else _passed(kind_of(changes))
 
 

@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from aams import git, views
+from aams.canonical import sha256
 from aams.cycle import approve
-from aams.errors import failure
+from aams.errors import AamsError, failure
 from aams.github.records import Check, Review
 from aams.github.releases import Release
 from aams.github.repository import BASE, Repository
+from aams.gitops.arbitration import why_stale
 from aams.gitops.evidence import TAG, Evidence
 from aams.gitops.judging import CHECK
 from aams.gitops.proposals import Proposal, branch_of
@@ -26,6 +28,7 @@ from aams.gitops.wishes import answer, origin
 from aams.gitops.workshop import Site, Workshop, push_files, workshop
 from safety.clock import utc_now
 from safety.contract import Contract
+from safety.eligibility import overdue
 from safety.events import Frozen, Reviewed
 from safety.head import head_path, proposed_head
 from safety.ledger import CYCLES
@@ -59,8 +62,10 @@ def approval(contract: Contract, reviews: tuple[Review, ...], sha: str) -> Revie
 def _merge(shop: Workshop, proposal: Proposal, app: int) -> Done | None:
     repository, pull = shop.site.repository, proposal.pull
     cycle = shop.lab.state.open_cycles.get(proposal.cycle)
-    if cycle is None or not is_accepted(cycle):
+    if cycle is None or not is_accepted(cycle) or pull.base != BASE:
         return None
+    if why_stale(shop.lab, cycle) or overdue(cycle, shop.lab.contract, utc_now()):
+        return None  # the arbiter takes it back
     check = repository.check(pull.sha, CHECK, app)
     if check is None or check.conclusion != "success":
         return None
@@ -68,6 +73,7 @@ def _merge(shop: Workshop, proposal: Proposal, app: int) -> Done | None:
         return None
     generation = cycle.recalled or cycle.generation
     repository.merge(pull, f"Promote {proposal.domain}/{generation}")
+    repository.drop_branch(pull.branch)
     return Done(cycle.id, f"{proposal.domain}/{generation} is merged")
 
 
@@ -79,8 +85,12 @@ def _record(shop: Workshop, app: int) -> tuple[Done, ...]:
     for cycle in [one for one in lab.state.open_cycles.values() if one.id not in lab.proposed]:
         if not is_accepted(cycle) or _main_head(shop, cycle.domain) != proposed_head(lab.state, cycle)[1]:
             continue
-        review = _reviewed(shop, cycle)
-        approve(lab, cycle.domain, cycle.recalled or cycle.generation, review)
+        try:
+            review = _reviewed(shop, cycle)
+            approve(lab, cycle.domain, cycle.recalled or cycle.generation, review)
+        except AamsError as error:  # it must not keep the others waiting
+            done.append(Done(cycle.id, str(error.problems[0]), failed=True))
+            continue
         entries = sorted((lab.root / CYCLES / cycle.id).glob("*.json"))
         files |= {path.relative_to(lab.root).as_posix(): path.read_bytes() for path in entries}
         done.append(Done(cycle.id, f"{cycle.recalled or cycle.generation} is champion, by {review.login}"))
@@ -115,7 +125,8 @@ def _reviewed(shop: Workshop, cycle: Cycle) -> Reviewed:
         AamsError: it was merged without one: somebody went round the rules, and no key is given for that.
     """
     repository, generation = shop.site.repository, cycle.recalled or cycle.generation
-    pulls = [one for one in repository.pull_requests("closed", branch_of(cycle.domain, cycle.id)) if one.merge]
+    closed = repository.pull_requests("closed", branch_of(cycle.domain, cycle.id))
+    pulls = [one for one in closed if one.merge and one.base == BASE and one.source == repository.name]
     found = approval(shop.lab.contract, repository.reviews(pulls[-1].number), pulls[-1].sha) if pulls else None
     if found is None:
         what = f"{cycle.domain}/{generation} was merged without an allowed person's approval"
@@ -126,8 +137,8 @@ def _reviewed(shop: Workshop, cycle: Cycle) -> Reviewed:
     tag = repository.ensure_tag(name, pulls[-1].merge, f"{cycle.domain}/{generation}, by {found.login}", utc_now())
     if not cycle.recalled:
         _release(shop, cycle, name)
-    wish = origin(pulls[-1])
-    answer(shop.site, pulls[-1], f"{cycle.domain}/{generation} is champion")
+    wish = origin(shop.site.root, pulls[-1].sha, cycle.id)
+    answer(shop.site, pulls[-1].sha, cycle.id, pulls[-1].number, f"{cycle.domain}/{generation} is champion")
     return Reviewed(found.login, found.id, found.sha, tag, proposed_by=wish[1] if wish else "")
 
 
@@ -143,6 +154,8 @@ def _release(shop: Workshop, cycle: Cycle, tag: str) -> None:
     with tempfile.TemporaryDirectory() as place:
         results = Evidence(repository, cycle.id).fetch_results(frozen, Path(place))
         content = (results / f"{arm}-0.safetensors").read_bytes()
+    if sha256(content) != generation.weights:
+        raise failure("its results hold other weights than were judged", generation.name, file="github")
     release.ensure(f"{cycle.domain}/{generation.name}", "Weights of run 0; the name is their SHA-256.", False)
     release.put(name, content)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aams import git
@@ -49,12 +49,14 @@ def is_ours(pull: PullRequest, repository: Repository) -> bool:
 
 def proposed(repository: Repository) -> tuple[PullRequest, ...]:
     """Every proposal that is not on record: open ones, and those that somebody closed while their branch stands."""
-    known = {pull.branch: pull for pull in repository.pull_requests() if is_ours(pull, repository)}
+    ours = [pull for pull in repository.pull_requests() if is_ours(pull, repository)]
+    known = {pull.branch: pull for pull in sorted(ours, key=lambda pull: (pull.base == BASE, -pull.number))}
     for branch, tip in repository.branches("aams/").items():
         if branch not in known:
             closed = [pull for pull in repository.pull_requests("closed", branch) if is_ours(pull, repository)]
-            if closed and not closed[-1].merge and closed[-1].sha == tip:
-                known[branch] = closed[-1]
+            closed = [pull for pull in closed if pull.base == BASE]
+            if closed and not closed[0].merge:
+                known[branch] = replace(closed[0], sha=tip)  # GitHub stops following a branch when it is closed
     return tuple(known.values())
 
 
@@ -69,7 +71,7 @@ def lay_over(root: Path, folder: Path, main: str, pulls: Iterable[PullRequest]) 
     found = []
     for pull in pulls:
         match = BRANCH.fullmatch(pull.branch)
-        if match is None or pull.base != BASE:
+        if match is None:
             continue
         domain, cycle = match.groups()
         files, foreign = _own_files(root, main, pull, domain, cycle)

@@ -18,7 +18,7 @@ from aams.gitops.evidence import Evidence
 from aams.gitops.proposals import branch_of
 from aams.gitops.report import first_words
 from aams.gitops.training import ask_for_training
-from aams.gitops.wishes import Wish, grant, lay_down, read_wish, refuse, wished
+from aams.gitops.wishes import Wish, grant, lay_down, read_wish, refuse, subject_of, wished
 from aams.gitops.workshop import Site, Workshop, workshop
 from aams.records import Finding
 from evaluator.markdown import block
@@ -92,7 +92,8 @@ def send(shop: Workshop, dispatch: Dispatch, domain: str, message: str) -> None:
 def _open(shop: Workshop, domain: str, step: Dispatch | Ended, wish: Wish | None = None) -> PullRequest:
     repository, cycle = shop.site.repository, step.cycle
     if isinstance(step, Dispatch):
-        send(shop, step, domain, f"Propose {cycle}")
+        words = f"\n\n{wish.words}" if wish else ""
+        send(shop, step, domain, f"{subject_of(cycle)}{words}")
     else:
         shop.publish(cycle, domain, f"Record {cycle}: {step.outcome}")
     words = first_words(shop.lab, cycle, domain)

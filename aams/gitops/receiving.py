@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aams.cycle import collect, proceed, wants_pairs
-from aams.errors import AamsError, ResultError
+from aams.errors import AamsError
+from aams.github.calls import GitHubError
 from aams.gitops.evidence import Evidence
 from aams.gitops.proposals import Proposal
 from aams.gitops.proposing import send
@@ -66,15 +67,17 @@ def waiting(site: Site) -> Mapping[str, int]:
 
 
 def each(shop: Workshop, act: Callable[[Workshop, Proposal], Done | None]) -> tuple[Done, ...]:
-    """Do something for every proposal of the bot's own; what fails for one must not keep the others waiting."""
-    done = []
-    for proposal in shop.own():
-        try:
-            said = act(shop, proposal)
-        except AamsError as error:
-            said = Done(proposal.cycle, str(error.problems[0]), failed=True)
-        done += [said] if said else []
-    return tuple(done)
+    """Do something for every open proposal of the bot's own."""
+    done = (one_of(shop, proposal, act) for proposal in shop.own())
+    return tuple(one for one in done if one)
+
+
+def one_of(shop: Workshop, proposal: Proposal, act: Callable[[Workshop, Proposal], Done | None]) -> Done | None:
+    """Do something for one of several proposals; what fails for it must not keep the others waiting."""
+    try:
+        return act(shop, proposal)
+    except AamsError as error:
+        return Done(proposal.cycle, str(error.problems[0]), failed=True)
 
 
 def _receive(shop: Workshop, proposal: Proposal) -> Done | None:
@@ -107,7 +110,9 @@ def _collect(shop: Workshop, proposal: Proposal, evidence: Evidence) -> Done:
     with tempfile.TemporaryDirectory() as place:
         try:
             collect(shop.lab, dispatch, evidence.fetch_results(frozen, Path(place)))
-        except ResultError as error:
+        except GitHubError:
+            raise
+        except AamsError as error:
             words = f"Results were refused, and others are waited for:\n\n{block(str(error.problems[0]))}"
             shop.site.repository.ensure_comment(proposal.pull.number, REFUSED, words)
             evidence.drop_results(frozen)

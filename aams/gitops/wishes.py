@@ -86,17 +86,20 @@ def refuse(repository: Repository, pull: PullRequest, why: str) -> None:
     repository.drop_label(pull, LABEL)
 
 
-def origin(proposal: PullRequest) -> tuple[int, str] | None:
-    """The pull request that a proposal was wished for in, and whose it is."""
-    found = _FROM.match(proposal.body)
+def origin(root: Path, commit: str, cycle: str) -> tuple[int, str] | None:
+    """The pull request that a proposal was wished for in, and whose it is: the branch's first commit says so."""
+    found = _FROM.search(git.message_of(root, commit, subject_of(cycle)))
     return (int(found[1]), found[2]) if found else None
 
 
-def answer(site: Site, proposal: PullRequest, ended: str) -> None:
+def subject_of(cycle: str) -> str:
+    """The first line of a proposal's first commit."""
+    return f"Propose {cycle}"
+
+
+def answer(site: Site, commit: str, cycle: str, proposal: int, ended: str) -> None:
     """Close the pull request that a decided proposal was wished for in."""
-    found = origin(proposal)
-    if found:
-        number = found[0]
-        if number in {pull.number for pull in site.repository.pull_requests()}:
-            site.repository.ensure_comment(number, MARK, f"It was tried in #{proposal.number}: {ended}.")
-            site.repository.turn(number, "closed")
+    found = origin(site.root, commit, cycle)
+    if found and found[0] in {pull.number for pull in site.repository.pull_requests()}:
+        site.repository.ensure_comment(found[0], MARK, f"It was tried in #{proposal}: {ended}.")
+        site.repository.turn(found[0], "closed")

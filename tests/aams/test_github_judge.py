@@ -14,6 +14,7 @@ import pytest
 
 from aams.cli import main
 from aams.github import calls
+from aams.github.repository import AUTHOR_ADDRESS
 
 ROOT = Path(__file__).parents[2]
 APP, OTHER_APP = 4242, 777
@@ -77,6 +78,16 @@ class Lab:
     def checks(self, sha: str) -> list[Any]:
         return [run for run in self.repo("ann").get_commit(sha).get_check_runs() if run.name == "aams/arbiter"]
 
+    def record(self, name: str) -> None:
+        """A record on main, as the bot brings them."""
+        repo = self.repo("bot")
+        branch = f"aams/{name.rpartition('/')[2].partition('.')[0]}"
+        repo.create_git_ref(f"refs/heads/{branch}", repo.get_branch("main").commit.sha)
+        commit = repo.create_file(name, name, "1\n", branch=branch)["commit"]
+        pull = repo.create_pull(base="main", head=branch, title=name, body="")
+        repo.create_check_run("aams/arbiter", commit.sha, status="completed", conclusion="success")
+        assert pull.merge(sha=commit.sha).merged
+
     def approve(self, pull: Any, who: str = "ann") -> None:
         self.repo(who).get_pull(pull.number).create_review(event="APPROVE")
 
@@ -92,11 +103,12 @@ class Lab:
             return False
 
 
-def git(folder: Path, *arguments: str) -> None:
+def git(folder: Path, *arguments: str) -> str:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
     command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "core.quotePath=false", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -270,3 +282,36 @@ def test_outside_of_a_checkout_it_says_so(lab: Lab, tmp_path: Path) -> None:
     arguments = ["github", "judge", "--root", str(lab.checkout), "--app", str(APP)]
     assert main(arguments) == 1
     assert "is no checkout of main" in lab.capsys.readouterr().err
+
+
+def test_what_a_merge_would_undo_is_judged_not_what_a_pull_request_shows(lab: Lab) -> None:
+    """Two merge bases: Git's and GitHub's diff show a line of a README, and the merge would take a record back."""
+    merged = lab.pull("dev", CODE, "code")
+    lab.record("logs/notes/one.txt")
+    lab.approve(merged)
+    lab.judge()
+    assert lab.merges(merged)
+    clone = lab.clone("dev", "crafty")
+    tip, main = merged.head.sha, git(clone, "rev-parse", "origin/main^1").strip()
+    git(clone, "checkout", "--quiet", "--detach", tip)
+    write(clone, {"logs/README.md": "Logs!\n"})
+    tree = git(clone, "rev-parse", "HEAD^{tree}").strip()
+    crafted = git(clone, "commit-tree", tree, "-p", tip, "-p", main, "-m", "only a README").strip()
+    git(clone, "push", "--quiet", "origin", f"{crafted}:refs/heads/crafty")
+    pull = lab.repo("dev").create_pull(base="main", head="crafty", title="README", body="")
+    said = next(one for one in lab.judge() if one["number"] == pull.number)
+    assert said["check"]["conclusion"] == "failure" and "logs/notes/one.txt" in said["check"]["summary"]
+
+
+def test_what_stands_on_a_proposal_of_the_bots_is_refused(lab: Lab) -> None:
+    clone = lab.clone("dev", "leaning")
+    git(clone, "checkout", "--quiet", "-b", "leaning")
+    (clone / "logs" / "entry.json").write_text("{}\n")
+    git(clone, "add", "--all")
+    git(clone, "-c", f"user.email={AUTHOR_ADDRESS}", "commit", "--quiet", "--message", "as the bot's")
+    git(clone, "rm", "--quiet", "logs/entry.json")
+    write(clone, CODE)
+    git(clone, "push", "--quiet", "origin", "leaning")
+    pull = lab.repo("dev").create_pull(base="main", head="leaning", title="code", body="")
+    (said,) = lab.judge()
+    assert (said["number"], said["check"]["title"]) == (pull.number, "it holds what the bot proposed")

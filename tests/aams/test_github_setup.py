@@ -75,8 +75,8 @@ def test_applied_twice_the_second_time_finds_nothing(setup: Setup) -> None:
 
 def test_the_required_check_is_the_apps_own(applied: Setup) -> None:
     said = applied.run(app=777)
-    assert said.count("\n") == 3
-    assert '"actor_id":777,"actor_type":"Integration"' in said, "who may push proposals"
+    assert said.count("\n") == 4
+    assert said.count('"actor_id":777,"actor_type":"Integration"') == 2, "who may push proposals, and tag promotions"
     assert f'"context":"aams/arbiter","integration_id":{APP}' in said
     assert '"context":"aams/arbiter","integration_id":777' in said
 
@@ -154,7 +154,7 @@ def test_what_was_made_is_not_made_twice_when_its_answer_is_lost(setup: Setup) -
     assert "can't POST /rulesets; got 502" in setup.run("--apply", status=1)
     setup.run("--apply")
     assert setup.run() == f"{DONE}\n"
-    assert sorted(one.name for one in setup.lab.rulesets.values()) == ["generations", "main", "proposals"]
+    assert sorted(one.name for one in setup.lab.rulesets.values()) == ["generations", "main", "promotions", "proposals"]
 
 
 def test_one_call_too_many_is_made_again_whatever_it_is(setup: Setup) -> None:

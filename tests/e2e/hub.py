@@ -60,6 +60,7 @@ class Hub:
         key = self.site.app_key(APP)
         for role in ("propose", "verdict"):
             self.site.secret(NAME, "AAMS_APP_KEY", key, environment=role)
+            self.site.secret(NAME, "AAMS_ARBITER_SECRET", "what nobody else knows", environment="verdict")
             self.site.secret(NAME, f"AAMS_{role.upper()}_KEY", self.keys[role], environment=role)
 
     def repo(self, who, name=NAME):
@@ -88,6 +89,7 @@ class Hub:
             "GITHUB_SERVER_URL": self.site.url,
             "GITHUB_REPOSITORY": NAME,
             "AAMS_GITHUB_TOKEN": self.token[who],
+            "AAMS_ARBITER_SECRET": "what nobody else knows",
             **({f"AAMS_{key.upper()}_KEY": self.keys[key]} if key else {}),
         }
         command = [sys.executable, "-m", "aams", *([module] if module else []), *arguments, "--json"]

@@ -141,7 +141,7 @@ def test_a_wish_becomes_champion_through_outages_and_forgeries_and_by_an_owners_
     hub.pull(proposal.number).create_review(event="APPROVE")
     hub.site.fail_next("PUT", "/merge$", 502, carried_out=True)
     hub.site.fail_next("POST", "/git/tags$", 502)
-    assert "502" in hub.promote(status=1)
+    assert any("502" in one["what"] for one in hub.promote(status=1))
     assert hub.head() == "G001", "it was merged, and only the answer was lost"
     done = [one["what"] for one in hub.promote()]
     assert "G001 is champion, by ann" in done[0]

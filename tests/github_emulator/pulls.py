@@ -105,6 +105,10 @@ def update_pull(request: Request) -> Answer:
             raise invalid("PullRequest", "state")
         closed = body["state"] == "closed"
         issue = replace(issue, state=body["state"], closed_at=site.now() if closed else None)
+        tip = site.repositories[pull.head_repository].tip(pull.head_ref)
+        if not closed and tip:
+            pull = repository.pulls[pull.number] = replace(pull, head=tip)
+            fetch_head(site, repository, pull)
     words: Json = {key: body[key] or "" for key in ("title", "body") if key in body}
     before, repository.issues[pull.number] = (
         repository.issues[pull.number],

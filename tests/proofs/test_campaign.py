@@ -1,8 +1,9 @@
 """Whole campaigns, really trained: a weak baseline is improved on, and a search of placebos promotes nothing.
 
 At a fraction of the compute and a quarter of the questions, so that a cycle takes seconds; the contract's statistics
-are untouched. Hybrid gets more of it: with less, its trainings either work or don't, whatever the architecture. The baselines are weak in their structure (too deep or too narrow for their compute), as that is what a
-search of architectures is there to mend.
+are untouched. Hybrid gets more of it: with less, its trainings either work or don't, whatever the architecture. The
+baselines are weak in their structure (too deep or too narrow for their compute), as that is what a search of
+architectures is there to mend.
 """
 
 from __future__ import annotations
