@@ -21,7 +21,7 @@ from aams.cycle.lab import Ended, Lab
 from aams.cycle.next_bundle import proceed
 from aams.cycle.rechallenge import confirm
 from aams.cycle.sealed import arbiter_secret, hand_over, sealed_child
-from aams.cycle.verdict import pronounce
+from aams.cycle.verdict import is_the_arbiters, pronounce
 from aams.dispatch import Dispatch
 from aams.errors import Problem, ResultError, failure
 from aams.records import Decision, Evidence, Run
@@ -58,6 +58,8 @@ def judge(lab: Lab, dispatch: Dispatch, folder: Path) -> Ended | None:
     if cycle.verdict:
         return conclude(lab, cycle)
     desk = set_up(lab, dispatch)
+    if not is_the_arbiters(desk):
+        return lab.end(cycle.id, "abandoned", "another child was trained than the arbiter handed over")
     returned = receive(desk, folder)
     if dispatch.stage == "trial":
         return _screen(desk, returned)

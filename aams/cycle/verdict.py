@@ -72,6 +72,14 @@ def pronounce(desk: Desk, evidence: Evidence | None, decision: Decision, environ
     return conclude(lab, lab.state.open_cycles[inputs.cycle])
 
 
+def is_the_arbiters(desk: Desk) -> bool:
+    """Whether an attempt trained the child that the arbiter handed over; somebody between may have put in another."""
+    inputs = desk.dispatch.manifest.inputs
+    if inputs.stage != "attempt":
+        return True
+    return sealed_child(desk.lab, inputs.cycle, inputs.domain, desk.prepared.interface).spec.id in desk.specs
+
+
 def abandon(lab: Lab, cycle: str) -> Ended:
     """Close an open cycle at a person's wish; one that has its verdict is concluded, or declined.
 
@@ -106,6 +114,8 @@ def break_off(lab: Lab, cycle: Cycle, outcome: Ending, reason: str) -> Ended:
     try:
         desk = set_up(lab, dispatch)
     except AamsError:  # what was frozen is no longer here: there is nothing to archive it with
+        return lab.end(cycle.id, outcome, reason)
+    if not is_the_arbiters(desk):
         return lab.end(cycle.id, outcome, reason)
     trained = [one for one in lab.facts(cycle.id) if isinstance(one, Trained) and one.stage != "trial"]
     violations = sum(run.law_violations for one in trained for run in one.runs if run.arm != "control")

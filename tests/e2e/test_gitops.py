@@ -156,7 +156,7 @@ def test_a_wish_becomes_champion_through_outages_and_forgeries_and_by_an_owners_
     assert weights.name == f"{verdict['weights']}.safetensors"
     assert [one.tag_name for one in hub.repo("ann").get_releases()] == ["generation/language/G001"], "evidence is gone"
     assert hub.aams("fetch", "G001", module="")["weights"] == verdict["weights"]
-    assert (hub.checkout / ".aams" / "store" / f"{verdict['weights']}.safetensors").is_file()
+    assert (hub.checkout / ".aams" / "store" / verdict["weights"]).is_file()
     assert hub.pull(wish.number).state == "closed"
 
 
@@ -206,6 +206,22 @@ def test_a_proposal_that_a_person_closes_ends_on_record_and_frees_its_domain(hub
     clone = hub.verify()
     assert (newest(clone, "closed")["outcome"], hub.head()) == ("abandoned", "G000")
     assert hub.propose("--domain", "language", "--seed", "3", "--children", "1")["pull_requests"]
+
+
+def test_a_child_that_somebody_put_in_the_place_of_the_arbiters_comes_to_nothing(hub):
+    hub.wish({WISH: BETTER})
+    hub.propose()
+    _, cycle = hub.proposal()
+    hub.train(cycle)
+    hub.receive()
+    assert "more pairs" in hub.arbitrate()[0]["what"]
+    forge(hub, "child.yaml", BETTER.replace("width: 32", "width: 48").encode())
+    assert "attempt 0 is frozen" in hub.receive()[0]["what"]
+    hub.train(cycle)
+    hub.receive()
+    assert "another child was trained than the arbiter handed over" in hub.arbitrate()[0]["what"]
+    hub.promote()
+    assert (newest(hub.verify(), "closed")["outcome"], hub.head()) == ("abandoned", "G000")
 
 
 def test_drift_keeps_one_issue_of_what_it_finds_and_mends_nothing(hub):
