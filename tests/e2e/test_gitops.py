@@ -100,6 +100,7 @@ def test_a_wish_becomes_champion_through_outages_and_forgeries_and_by_an_owners_
         sweep.start()
     for sweep in sweeps:
         sweep.join()
+    hub.receive()
     assert hub.receive() == []
     assert len(hub.entries(cycle, "trained")) == 1
 
