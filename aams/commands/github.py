@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TOKEN = "AAMS_GITHUB_TOKEN"  # noqa: S105
 OUTPUTS = "GITHUB_OUTPUT"
+SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -39,7 +40,9 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
         return added
 
     setup = add("setup", _setup, "hold its settings against .github/, and with --apply make them so", needs_app=True)
-    setup.add_argument("--apply", action="store_true", help="change what differs; without it nothing is changed")
+    how = setup.add_mutually_exclusive_group()
+    how.add_argument("--apply", action="store_true", help="change what differs; without it nothing is changed")
+    how.add_argument("--dry-run", action="store_true", help="say what differs, and change nothing: the default")
 
     due = add("due", _due, "name a domain that a scheduled cycle is due in, or what stands against it")
     propose = add("propose", _propose, "open a proposal: a cycle's first bundle, its branch and its draft pull request")
@@ -98,7 +101,7 @@ def _due(args: argparse.Namespace) -> int:
 
     check_children(args.children)
     site = _site(args)
-    found = {domain: missing(site, domain, args.children) for domain in DOMAINS}
+    found = missing(site, args.children)
     chosen = next((domain for domain, findings in found.items() if not findings), "")
     lines = [f"{domain}: {one.what}: {one.got}" for domain, findings in found.items() for one in findings]
     wishes = [pull.number for pull in wished(site.repository)]
@@ -227,8 +230,19 @@ def _tell(args: argparse.Namespace, done: Sequence[Done]) -> int:
     from aams.canonical import to_data
 
     lines = [f"{'error: ' if one.failed else ''}{one.cycle}: {one.what}" for one in done]
+    _summarize(lines or ["nothing is due"])
     emit(args, {"done": to_data(tuple(done))}, lines or ["nothing is due"])
     return 1 if any(one.failed for one in done) else 0
+
+
+def _summarize(lines: Sequence[str]) -> None:
+    """Show what was done on the page of the workflow's run, as text that does nothing there."""
+    from evaluator.markdown import block
+
+    path = os.environ.get(SUMMARY)
+    if path:
+        with Path(path).open("a", encoding="ascii") as summary:
+            summary.write(block("\n".join(lines)) + "\n")
 
 
 def _output(name: str, value: str) -> None:

@@ -53,7 +53,7 @@ class Sealed:
 
 def hand_over(lab: Lab, cycle: str, sealed: Sealed) -> None:
     """Lay an attempt's child where the proposer finds it, who must not know whether it is a placebo."""
-    write_whole(_handed(lab, cycle), sealed.text.encode())
+    write_whole(handed_file(lab, cycle), sealed.text.encode())
 
 
 def handed_over(lab: Lab, cycle: str) -> Spec:
@@ -62,10 +62,11 @@ def handed_over(lab: Lab, cycle: str) -> Spec:
     Raises:
         AamsError: it is not on this machine, or not readable.
     """
-    return specs.read(_handed(lab, cycle))
+    return specs.read(handed_file(lab, cycle))
 
 
-def _handed(lab: Lab, cycle: str) -> Path:
+def handed_file(lab: Lab, cycle: str) -> Path:
+    """Where it lies."""
     return lab.root / WORK / cycle / CHILD
 
 

@@ -26,7 +26,6 @@ class PullRequest:
     draft: bool
     labels: frozenset[str]
     author: str
-    body: str
     merge: str
 
 

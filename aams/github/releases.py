@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aams.errors import failure
-from aams.github.calls import GitHubError, call
+from aams.github.calls import call
 from aams.github.records import Asset
 from aams.github.repository import BASE, Repository
 
@@ -90,9 +90,4 @@ class Release:
             self._repository.ask("DELETE", f"/git/refs/tags/{quote(self.tag)}")
 
     def _data(self) -> Any:
-        try:
-            return self._repository.ask("GET", f"/releases/tags/{quote(self.tag)}")
-        except GitHubError as error:
-            if error.status == 404:
-                return None
-            raise
+        return self._repository.find(f"/releases/tags/{quote(self.tag)}")

@@ -62,7 +62,7 @@ class Repository:
         )
         return data
 
-    def _there(self, path: str) -> Any:
+    def find(self, path: str) -> Any:
         """What the API answers; None when there is no such thing."""
         try:
             return self.ask("GET", path)
@@ -84,7 +84,7 @@ class Repository:
 
     def tip(self, branch: str) -> str:
         """The commit that a branch is at; "" when there is no such branch."""
-        found = self._there(f"/git/ref/heads/{quote(branch)}")
+        found = self.find(f"/git/ref/heads/{quote(branch)}")
         return str(found["object"]["sha"]) if found else ""
 
     def branches(self, prefix: str) -> dict[str, str]:
@@ -181,7 +181,7 @@ class Repository:
         Raises:
             AamsError: there is such a tag of another commit.
         """
-        ref = self._there(f"/git/ref/tags/{quote(name)}")
+        ref = self.find(f"/git/ref/tags/{quote(name)}")
         if ref is None:
             tagger = {"name": AUTHOR_NAME, "email": AUTHOR_ADDRESS, "date": time}
             made = {"tag": name, "message": message, "object": commit, "type": "commit", "tagger": tagger}
@@ -255,6 +255,5 @@ def _pull(data: Mapping[str, Any]) -> PullRequest:
         draft=bool(data["draft"]),
         labels=frozenset(label["name"] for label in data["labels"]),
         author=data["user"]["login"] if data["user"] else "",
-        body=data["body"] or "",
         merge=(data["merge_commit_sha"] or "") if data["merged_at"] else "",
     )

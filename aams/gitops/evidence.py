@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aams import bundle
 from aams.cycle import Lab
+from aams.cycle.sealed import CHILD, handed_file
 from aams.dispatch import WORK, Dispatch, find
 from aams.errors import failure
 from aams.github.releases import Release
@@ -20,7 +21,6 @@ from safety.events import Frozen
 from safety.manifest import manifest_digest, write_manifest
 
 TAG = "evidence-"
-CHILD = "child.yaml"
 MAX_CHILD_BYTES = 64 * 1024
 PAGE = "What a cycle of AAMS needs until it is decided. It goes when its pull request does."
 
@@ -40,7 +40,7 @@ class Evidence:
 
     def keep_child(self, lab: Lab) -> None:
         """Upload the child that the arbiter handed over, if it did."""
-        path = lab.root / WORK / self.cycle / CHILD
+        path = handed_file(lab, self.cycle)
         if path.is_file():
             self._release.put(CHILD, path.read_bytes())
 

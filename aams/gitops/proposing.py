@@ -21,6 +21,7 @@ from aams.gitops.training import ask_for_training
 from aams.gitops.wishes import Wish, grant, lay_down, read_wish, refuse, subject_of, wished
 from aams.gitops.workshop import Site, Workshop, workshop
 from aams.records import Finding
+from domains import DOMAINS
 from evaluator.markdown import block
 from safety.eligibility import SCHEDULE
 
@@ -28,10 +29,11 @@ LABEL = "aams"
 BY_HAND = "by-hand"
 
 
-def missing(site: Site, domain: str, children: int) -> tuple[Finding, ...]:
-    """What stands against a scheduled cycle of a domain now, but for the key; nothing when it is due."""
+def missing(site: Site, children: int) -> dict[str, tuple[Finding, ...]]:
+    """What stands against a scheduled cycle now, by domain, but for the key; nothing where one is due."""
     with workshop(site) as shop:
-        return tuple(one for one in _due(shop, domain, children)[1] if one.gate != "keys")
+        found = {domain: _due(shop, domain, children)[1] for domain in DOMAINS}
+        return {domain: tuple(one for one in against if one.gate != "keys") for domain, against in found.items()}
 
 
 def propose(site: Site, request: Request) -> PullRequest:

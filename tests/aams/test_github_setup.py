@@ -62,8 +62,8 @@ def test_a_dry_run_says_all_that_differs_and_changes_nothing(setup: Setup) -> No
     assert "repository: allow_squash_merge: is true, should be false" in said
     assert 'pages: is absent, should be {"build_type":"workflow"}' in said
     assert said.endswith("--apply changes them.\n")
+    assert setup.run("--dry-run") == setup.run() == said
     assert {exchange.method for exchange in setup.site.requests} == {"GET"}
-    assert setup.run() == said
 
 
 def test_applied_twice_the_second_time_finds_nothing(setup: Setup) -> None:

@@ -23,7 +23,7 @@ class Hub:
         """Found it; `contract` are thresholds of its contract."""
         import github
 
-        self.site, self.place = site, place
+        self.site, self.place, self.summary = site, place, place / "summary.md"
         self.token = {login: site.user(login) for login in PEOPLE}
         writes = ("actions", "checks", "contents", "issues", "pull-requests")
         self.token["bot"] = site.app("lab-bot", APP, {**dict.fromkeys(writes, "write"), "administration": "read"})
@@ -88,6 +88,7 @@ class Hub:
             "GITHUB_API_URL": self.site.url,
             "GITHUB_SERVER_URL": self.site.url,
             "GITHUB_REPOSITORY": NAME,
+            "GITHUB_STEP_SUMMARY": str(self.summary),
             "AAMS_GITHUB_TOKEN": self.token[who],
             "AAMS_ARBITER_SECRET": "what nobody else knows",
             **({f"AAMS_{key.upper()}_KEY": self.keys[key]} if key else {}),

@@ -203,6 +203,7 @@ def test_a_proposal_that_a_person_closes_ends_on_record_and_frees_its_domain(hub
     assert hub.receive() == []
     assert "an open proposal holds" in hub.propose("--domain", "language", "--seed", "3", status=1)
     assert "abandoned, merged as a record" in hub.arbitrate()[0]["what"]
+    assert f"{cycle}: abandoned, merged as a record" in hub.summary.read_text()
     hub.promote()
     clone = hub.verify()
     assert (newest(clone, "closed")["outcome"], hub.head()) == ("abandoned", "G000")
