@@ -24,6 +24,8 @@ def lab(tmp_path: Path) -> Path:
     (tmp_path / "safety").mkdir()
     for name in (CONTRACT_PATH, ALLOWED_SIGNERS):
         shutil.copy(ROOT / name, tmp_path / name)
+    signers = tmp_path / ALLOWED_SIGNERS  # without those that `make cycle` added for this checkout's own keys
+    signers.write_text("".join(line for line in signers.read_text().splitlines(True) if line.startswith("#")))
     return tmp_path
 
 
@@ -44,6 +46,7 @@ def test_the_roles_are_those_of_the_signers() -> None:
 
 
 def test_init_says_what_it_wrote_and_then_that_nothing_is_to_do(lab: Path, capsys: Captured) -> None:
+    shipped = (lab / ALLOWED_SIGNERS).read_bytes()
     assert answer(capsys, lab, "list") == "No keys yet: run `aams keys init`.\n"
     first = answer(capsys, lab, "init", "--name", "ann")
     assert first.startswith(f"Wrote .aams/keys/propose, .aams/keys/verdict, {ALLOWED_SIGNERS}. Commit")
@@ -52,7 +55,7 @@ def test_init_says_what_it_wrote_and_then_that_nothing_is_to_do(lab: Path, capsy
     again = data(capsys, lab, "init")
     assert again["changed"] == []
     assert [key["principal"] for key in again["keys"]] == ["ann-propose", "ann-verdict"]
-    assert (lab / ALLOWED_SIGNERS).read_bytes().startswith((ROOT / ALLOWED_SIGNERS).read_bytes())
+    assert (lab / ALLOWED_SIGNERS).read_bytes().startswith(shipped)
 
 
 def test_the_default_name_is_the_login_made_plain(lab: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from aams import views
 from aams.strict import read_json
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -42,6 +43,7 @@ def shown(tmp_path):
         pytest.skip("chromium is not installed")
     site = tmp_path / "site"
     shutil.copytree(DOCS, site)
+    (site / "metrics.json").write_bytes(views.compile_views(())[views.METRICS])  # this checkout may have a history
 
     def show(metrics=None):
         if metrics is not None:

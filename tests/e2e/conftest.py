@@ -112,6 +112,8 @@ def _build(path: Path) -> LabFolder:
         text, count = re.subn(wanted, lambda line: re.sub(r"[0-9_]{2,}", _fraction, line[0]), module.read_text())
         assert count == 2
         module.write_text(text)
+    signers = path / "safety" / "allowed_signers"  # without those that `make cycle` added for this checkout's own keys
+    signers.write_text("".join(line for line in signers.read_text().splitlines(True) if line.startswith("#")))
     lab = LabFolder(path)
     lab.contract(alpha=0.5, pairs_max=8, placebo_rate=0)
     lab.run("aams", "log")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from aams import git
 from aams.errors import AamsError
 from safety.signers import (
     ALLOWED_SIGNERS,
@@ -33,7 +34,9 @@ LINE = AllowedKey("ann-propose", "propose", KEY, "2026-01-01T00:00:00Z", "2027-0
 
 
 def test_the_repository_ships_without_any_signer() -> None:
-    content = (ROOT / ALLOWED_SIGNERS).read_bytes()
+    commit = git.head_commit(ROOT)
+    content = git.tracked_bytes(ROOT, commit, ALLOWED_SIGNERS) if commit else (ROOT / ALLOWED_SIGNERS).read_bytes()
+    assert content
     assert parse_signers(content, ALLOWED_SIGNERS) == ()
     assert all(line.startswith(b"#") for line in content.splitlines())
 
