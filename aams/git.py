@@ -19,6 +19,7 @@ from pathlib import Path
 from aams.errors import AamsError, failure
 
 TIMEOUT_S = 120
+MAX_PRINTED_BYTES = 64 * 1024 * 1024
 
 
 def repository_root(folder: Path) -> Path | None:
@@ -237,22 +238,29 @@ def run_git(folder: Path, *arguments: str, settings: Mapping[str, str] | None = 
         content: what it reads.
 
     Raises:
-        AamsError: there is no Git, or it refused, or it took longer than `TIMEOUT_S`.
+        AamsError: there is no Git, or it refused, or it took longer than `TIMEOUT_S`, or printed more than
+            `MAX_PRINTED_BYTES`.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(settings or {})}
-    try:
-        answer = subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            env=environment,
-            input=content,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise failure("Git can't be run", str(error)[:200], "install git", file=str(folder)) from None
-    if answer.returncode != 0:
-        said = answer.stderr.decode("utf-8", "replace").strip()
-        raise failure("Git refused", said[:200] or f"exit status {answer.returncode}", file=str(folder))
-    return answer.stdout
+    with tempfile.TemporaryFile() as printed:
+        try:
+            answer = subprocess.run(
+                ["git", *arguments],
+                cwd=folder,
+                env=environment,
+                input=content,
+                stdout=printed,
+                stderr=subprocess.PIPE,
+                timeout=TIMEOUT_S,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise failure("Git can't be run", str(error)[:200], "install git", file=str(folder)) from None
+        if answer.returncode != 0:
+            said = answer.stderr.decode("utf-8", "replace").strip()
+            raise failure("Git refused", said[:200] or f"exit status {answer.returncode}", file=str(folder))
+        size = printed.seek(0, os.SEEK_END)
+        if size > MAX_PRINTED_BYTES:
+            raise failure("Git prints more than can be meant", f"{size:,} bytes", file=str(folder))
+        printed.seek(0)
+        return printed.read()

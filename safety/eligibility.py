@@ -1,8 +1,8 @@
 """Eligibility: whether a cycle may begin, and whether its child may be taken to the holdout.
 
 Takes the state, the contract, who asks and the time; gives findings with numbers, nothing when all is well. Exploration
-needs a budget, a rest after a promotion and an orderly past; an attempt needs karma beside them. A person who starts a
-cycle waits for nothing but the budget. Changes nothing.
+needs a budget, a rest after a promotion and an orderly past; an attempt needs karma beside them, and a domain that no
+other generation holds. A person who starts a cycle waits for nothing but the budget. Changes nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from decimal import Decimal
 from aams.records import Finding
 from safety.clock import seconds_between
 from safety.contract import Contract
-from safety.lifecycle import Cycle
+from safety.lifecycle import Cycle, is_accepted
 from safety.state import Generation, Lineage, State
 
 SCHEDULE = "schedule"
@@ -35,18 +35,41 @@ def may_propose(
     return tuple(_before_proposing(state, lineage, contract, domain, trigger, needed_flops, now))
 
 
-def may_attempt(lineage: Lineage, contract: Contract, trigger: str) -> tuple[Finding, ...]:
-    """What stands between a child that passed the screen and the holdout."""
+def may_attempt(state: State, cycle: Cycle, contract: Contract) -> tuple[Finding, ...]:
+    """What stands between a cycle's child that passed the screen and the holdout."""
     findings = []
+    lineage, parent = state.lineages.get(cycle.domain, Lineage()), cycle.opened.parent
+    if lineage.champion is None or lineage.champion.generation != parent:
+        got = f"{lineage.champion.generation} is" if lineage.champion else "nothing is"
+        findings.append(Finding("lineage", parent, "what it was tried against is champion no more", got, "explore on"))
+    held = holder(state, cycle.domain)
+    if held:
+        name = held.recalled or held.generation
+        advice = "approve it, or decline it"
+        findings.append(Finding("lock", name, f"{name} waits for the second key", f"cycle {held.id}", advice))
     epoch, earned, needed = contract.promotion.epoch_attempts, karma(lineage, contract), contract.karma.attempt
     if lineage.attempts >= epoch:
         advice = "begin a new lineage on another corpus"
         got = f"{lineage.attempts} of {epoch}"
         findings.append(Finding("holdout", lineage.corpus, "this holdout has judged all it may", got, advice))
-    if trigger == SCHEDULE and earned < needed:
+    if cycle.opened.trigger == SCHEDULE and earned < needed:
         advice = "explore on, or let a person start a cycle"
         findings.append(Finding("karma", "attempt", "an attempt needs more karma", f"{earned} of {needed}", advice))
     return tuple(findings)
+
+
+def holder(state: State, domain: str) -> Cycle | None:
+    """The cycle whose generation waits for the second key: while it does, its domain is explored and nothing more."""
+    return next((one for one in state.open_cycles.values() if one.domain == domain and is_accepted(one)), None)
+
+
+def is_explorable(state: State, domain: str) -> bool:
+    """Whether trials may be run in a domain: nothing is open there, or nothing but what waits for the second key.
+
+    Beside a root that waits nothing is, as there is no champion yet to be tried against.
+    """
+    own = [one for one in state.open_cycles.values() if one.domain == domain]
+    return all(is_accepted(one) and one.opened.parent for one in own)
 
 
 def karma(lineage: Lineage, contract: Contract) -> int:
@@ -112,7 +135,7 @@ def _before_proposing(
     if lineage.ended in DISORDERLY:
         advice = "see what happened with `aams log`, then let a person run a cycle"
         yield Finding("order", domain, "the last cycle did not end by a verdict", lineage.ended, advice)
-    waiting = [cycle.id for cycle in state.open_cycles.values() if cycle.domain == domain]
-    if waiting:
+    if not is_explorable(state, domain):
+        waiting = [cycle.id for cycle in state.open_cycles.values() if cycle.domain == domain]
         advice = "bring its results, approve it, or close it with `aams abandon`"
         yield Finding("order", domain, "another cycle is open", ", ".join(waiting), advice)

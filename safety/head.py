@@ -79,7 +79,9 @@ def heal(root: Path, state: State) -> tuple[str, ...]:
         if named is None:
             continue
         directory, line = named
-        kept = {directory} | ({lineage.champion.directory} if lineage.champion else set())
+        waiting = [one for one in state.open_cycles.values() if one.domain == domain and is_accepted(one)]
+        kept = {directory, *(proposed_head(state, one)[0].directory for one in waiting)}
+        kept |= {lineage.champion.directory} if lineage.champion else set()
         for one in sorted(kept):
             protect(generation_path(root, domain, one))
         spec = read_spec(generation_path(root, domain, directory))

@@ -99,6 +99,7 @@ class Lineage:
         predictions: predicted and estimated gain of each child judged since the last promotion.
         retested: when the champion was last trained against its predecessor again, UTC; "" when it never was.
         retest: what came of it: its gain is the champion's over its predecessor.
+        outdone: the champion lost its re-challenge, and nothing has been decided about that yet.
         ended: how the last cycle ended; "" before the first.
     """
 
@@ -118,6 +119,7 @@ class Lineage:
     predictions: tuple[tuple[float, float], ...] = ()
     retested: str = ""
     retest: Look | None = None
+    outdone: bool = False
     ended: Ending | Literal[""] = ""
 
 
@@ -288,7 +290,7 @@ def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Approved) -> L
         entry.time,
     )
     lineage = _settle(lineage, replace(attempt, status="accepted"))
-    lineage = replace(lineage, champion=champion, trials=0, predictions=(), retested="", retest=None)
+    lineage = replace(lineage, champion=champion, trials=0, predictions=(), retested="", retest=None, outdone=False)
     if attempt.parent or cycle.recalled:
         return replace(lineage, best_recall=max(lineage.best_recall, champion.fitness.recall))
     spent = {**lineage.spent, lineage.corpus: (lineage.attempts, lineage.discoveries)}
@@ -306,6 +308,10 @@ def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Approved) -> L
 
 
 def _close(lineage: Lineage, cycle: Cycle, facts: Closed) -> Lineage:
+    if facts.outcome == "explored":  # its best child passed the screen, and was only kept from its attempt
+        return replace(lineage, tried=lineage.tried - {cycle.best})
+    if facts.outcome == "outdone" or cycle.recalled:
+        lineage = replace(lineage, outdone=facts.outcome == "outdone" and cycle.opened.parent == _head(lineage))
     ended: Status = "declined" if cycle.verdict == "accepted" else "abandoned"
     for attempt in lineage.generations:
         if attempt.name == cycle.generation and attempt.status == "open":

@@ -19,6 +19,7 @@ LEDGER = (
     "evaluate.yml",
     "promote.yml",
     "rechallenge.yml",
+    "rollback.yml",
     "train.yml",
     "drift.yml",
 )
@@ -88,7 +89,8 @@ def test_a_gate_forgives_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", LEDGER)
 def test_what_writes_records_waits_its_turn_and_is_never_cancelled(name: str) -> None:
-    assert read(name)["concurrency"]["cancel-in-progress"] is False
+    concurrency = read(name)["concurrency"]
+    assert (concurrency["cancel-in-progress"], concurrency["queue"]) == (False, "max")
 
 
 @pytest.mark.parametrize("name", PULL_REQUESTS)

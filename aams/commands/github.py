@@ -7,12 +7,13 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from aams.commands.actions import add_actions
 from aams.commands.output import emit
 from aams.commands.request import DOMAINS, check_children
 from aams.errors import failure
+from aams.github.records import Lane
 
 if TYPE_CHECKING:
     from aams.github.records import PullRequest
@@ -51,7 +52,15 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     for one in (due, propose):
         one.add_argument("--children", type=int, default=4, metavar="N", help="trials before the screen (default: 4)")
 
-    add("rechallenge", _rechallenge, "open a re-challenge of every champion that is due for one")
+    text = "open a re-challenge of champions that are due, a rollback of those that lost one"
+    again = add("rechallenge", _rechallenge, text)
+    again.add_argument("--domain", choices=DOMAINS, help="a person asks, whether it is due or not")
+    for one in (propose, again):
+        one.add_argument("--lane", choices=get_args(Lane), default="hosted", help="where bundles are trained")
+    rollback = add("rollback", _rollback, "open a proposal to make an earlier champion champion again")
+    rollback.add_argument("--to", required=True, metavar="GENERATION", help="e.g. G000")
+    rollback.add_argument("--reason", required=True, help="goes on record")
+    rollback.add_argument("--domain", choices=DOMAINS, default="language")
     bundle = add("bundle", _bundle, "bring the bundle that a proposal waits for")
     deliver = add("deliver", _deliver, "put a trainer's results where the next sweep finds them")
     for one in (bundle, deliver):
@@ -126,10 +135,11 @@ def _propose(args: argparse.Namespace) -> int:
     if args.domain is None:
         pulls += propose_wished(site)
     elif args.seed is None:
-        pull, missing = propose_scheduled(site, args.domain, args.children)
+        pull, missing = propose_scheduled(site, args.domain, args.children, args.lane)
         pulls += [pull] if pull else []
     else:
-        pulls.append(propose(site, Request(args.domain, args.seed, args.children, trigger=ELSEWHERE)))
+        request = Request(args.domain, args.seed, args.children, trigger=ELSEWHERE)
+        pulls.append(propose(site, request, args.lane))
     lines = [f"#{pull.number}: {pull.branch}" for pull in pulls]
     lines += [f"{args.domain}: {one.what}: {one.got}" for one in missing]
     lines = lines or ["nothing was proposed"]
@@ -141,8 +151,18 @@ def _rechallenge(args: argparse.Namespace) -> int:
     from aams.gitops.proposing import challenge
 
     site = _site(args)
-    pulls = [pull for domain in DOMAINS if (pull := challenge(site, domain))]
-    emit(args, {"pull_requests": [pull.number for pull in pulls]}, [f"{len(pulls)} re-challenges were opened"])
+    domains = [args.domain] if args.domain else DOMAINS
+    found = [challenge(site, domain, args.lane, asked=bool(args.domain)) for domain in domains]
+    pulls = [pull for pull in found if pull]
+    emit(args, {"pull_requests": [pull.number for pull in pulls]}, [f"{len(pulls)} pull requests were opened"])
+    return 0
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    from aams.gitops.proposing import propose_rollback
+
+    pull = propose_rollback(_site(args), args.domain, args.to, args.reason)
+    emit(args, {"pull_requests": [pull.number]}, [f"#{pull.number}: {pull.branch}"])
     return 0
 
 

@@ -15,7 +15,7 @@ from aams.cycle.ingestion import collect, ingest, judge, waiting
 from aams.cycle.lab import Ended, Lab, Request, open_lab
 from aams.cycle.next_bundle import proceed, wants_pairs
 from aams.cycle.proposal import ELSEWHERE, Preview, preview, propose
-from aams.cycle.rechallenge import rechallenge
+from aams.cycle.rechallenge import recall, rechallenge
 from aams.cycle.rollback import roll_back
 from aams.cycle.schedule import due, end_overdue, scheduled
 from aams.cycle.verdict import abandon, break_off
@@ -39,6 +39,7 @@ __all__ = [
     "preview",
     "proceed",
     "propose",
+    "recall",
     "rechallenge",
     "roll_back",
     "scheduled",

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aams.cycle.lab import CACHE, Lab, baseline, champion_spec, predecessor_spec, proposed_specs
+from aams.cycle.lab import CACHE, Lab, baseline, predecessor_spec, proposed_specs, spec_file
 from aams.cycle.sealed import handed_over
 from aams.dispatch import Dispatch, find, trusted_digests
 from aams.errors import Problem, ResultError
 from aams.files import write_whole
 from aams.records import Arm, Cost, Run, Spec
+from compiler import spec as specs
 from compiler.cost import estimate
 from compiler.render import render
 from domains import prepare
@@ -76,17 +77,18 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
             advice = f"restore it, or close the cycle: aams abandon {dispatch.cycle}"
             raise ResultError(Problem("changed after the freeze", now.get(name, "nothing"), advice, path=name))
     handed = [handed_over(lab, dispatch.cycle)] if dispatch.stage == "attempt" else []
-    likely = (champion_spec(lab, domain), baseline(domain), *predecessor_spec(lab, domain), *handed)
+    parents = [specs.read(spec_file(lab, domain, inputs.parent))] if inputs.parent else []
+    likely = (baseline(domain), *parents, *predecessor_spec(lab, domain), *handed)
     known = {one.id: one for one in likely} | proposed_specs(lab, dispatch.cycle)
     wanted = sorted({run.spec for run in inputs.runs})
     strange = [name for name in wanted if name not in known]
     if strange:
         raise ResultError(Problem("trains a spec that nobody proposed", strange[0], path="runs"))
-    specs = {name: known[name] for name in wanted}
-    costs = {name: estimate(spec.tree, prepared.interface) for name, spec in specs.items()}
-    models = {name: dispatch.work / "arbiter" / f"{name}.py" for name in specs}
-    desk = Desk(lab, dispatch, prepared, specs, costs, models)
-    for name, spec in specs.items():
+    trained = {name: known[name] for name in wanted}
+    costs = {name: estimate(spec.tree, prepared.interface) for name, spec in trained.items()}
+    models = {name: dispatch.work / "arbiter" / f"{name}.py" for name in trained}
+    desk = Desk(lab, dispatch, prepared, trained, costs, models)
+    for name, spec in trained.items():
         write_whole(desk.models[name], render(spec, prepared.interface).encode("ascii"))
     return desk
 

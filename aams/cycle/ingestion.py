@@ -96,12 +96,13 @@ def _screen(desk: Desk, returned: Returned) -> Ended | None:
     record_once(desk, screened)
     if not screened.passed:
         return lab.end(inputs.cycle, "screened-out", _screen_reason(screened))
-    sealed = sealed_child(lab, inputs.cycle, inputs.domain, desk.prepared.interface)
-    if not recorded(lab, inputs.cycle, Attempted):
-        trigger = lab.state.open_cycles[inputs.cycle].opened.trigger
-        missing = may_attempt(lab.lineage(inputs.domain), lab.contract, trigger)
+    attempted = recorded(lab, inputs.cycle, Attempted)
+    if not attempted:
+        missing = may_attempt(lab.state, lab.state.open_cycles[inputs.cycle], lab.contract)
         if missing:
             return lab.end(inputs.cycle, "explored", "; ".join(f"{found.what}: {found.got}" for found in missing))
+    sealed = sealed_child(lab, inputs.cycle, inputs.domain, desk.prepared.interface)
+    if not attempted:
         generation = lab.lineage(inputs.domain).next_generation
         lab.record(inputs.cycle, inputs.domain, Attempted(generation, sealed.commitment))
     hand_over(lab, inputs.cycle, sealed)

@@ -26,6 +26,8 @@ from safety.events import Closed, Ending, Facts, Proposed, facts_of
 from safety.ledger import Recorded, append, next_entry, read_ledger, recorded_as
 from safety.state import Lineage, State, add, fold
 
+PERSON = "person"
+"""Trigger of a cycle that a person runs from its start to its end."""
 LOCK = ".aams/lock"
 CACHE = ".aams/cache"
 
@@ -39,7 +41,7 @@ class Request:
     children: int = 4
     planner: str = "mutate-champion"
     spec: Path | None = None
-    trigger: str = "person"
+    trigger: str = PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,25 +183,25 @@ def open_lab(root: Path, approves: bool = False, proposed: frozenset[str] = froz
 def champion_spec(lab: Lab, domain: str) -> Spec:
     """The champion as it was archived; before the first root the domain's baseline."""
     champion = lab.lineage(domain).champion
-    if champion is None:
-        return baseline(domain)
-    return specs.read(_champion_file(lab, domain, champion.directory))
+    return specs.read(spec_file(lab, domain, champion.generation)) if champion else baseline(domain)
 
 
 def predecessor_spec(lab: Lab, domain: str) -> list[Spec]:
     """The spec of the champion that the present one replaced; none for a root."""
     found = predecessor(lab.lineage(domain))
-    return [specs.read(_champion_file(lab, domain, found.directory))] if found else []
+    return [specs.read(spec_file(lab, domain, found.name))] if found else []
+
+
+def spec_file(lab: Lab, domain: str, generation: str) -> Path:
+    """A generation's YAML as it was archived; there is such a generation."""
+    found = next(one for one in lab.lineage(domain).generations if one.name == generation)
+    return generation_path(lab.root, domain, found.directory) / "spec.yaml"
 
 
 def champion_text(lab: Lab, domain: str) -> str:
     """The champion's YAML; there is one."""
     champion = lab.lineage(domain).champion
-    return _champion_file(lab, domain, champion.directory if champion else "").read_text(encoding="utf-8")
-
-
-def _champion_file(lab: Lab, domain: str, directory: str) -> Path:
-    return generation_path(lab.root, domain, directory) / "spec.yaml"
+    return spec_file(lab, domain, champion.generation if champion else "").read_text(encoding="utf-8")
 
 
 def baseline(domain: str) -> Spec:

@@ -10,7 +10,7 @@ from aams import dispatch as dispatching
 from aams import git
 from aams.canonical import digest
 from aams.cycle.desk import left_behind
-from aams.cycle.lab import CACHE, Ended, Lab, Request, baseline, champion_spec, champion_text, for_champion
+from aams.cycle.lab import CACHE, PERSON, Ended, Lab, Request, baseline, champion_spec, champion_text, for_champion
 from aams.cycle.signing import can_sign, expiry, signed
 from aams.cycle.verdict import abandon
 from aams.dispatch import Dispatch, Plan, flops, plan_runs
@@ -30,11 +30,11 @@ from evolution.diff import diff
 from evolution.planners import PLANNERS
 from evolution.planners.base import Observation
 from safety.clock import utc_now
-from safety.eligibility import may_propose, month_left
+from safety.eligibility import holder, may_propose, month_left
 from safety.events import Attempted, Frozen, Opened, Proposed, ProposedChild, Refusal, Signed
 from safety.gates import check_gates
 from safety.gates.base import Proposal
-from safety.lifecycle import Cycle
+from safety.lifecycle import Cycle, is_accepted
 from safety.manifest import manifest_digest, new_nonce
 from safety.state import Lineage
 
@@ -81,6 +81,9 @@ def propose(lab: Lab, request: Request) -> Dispatch | Ended:
     prepared = prepare(request.domain, cache=lab.root / CACHE)
     lineage = lab.lineage(request.domain)
     root = begins_lineage(lineage, prepared)
+    held = holder(lab.state, request.domain)
+    if root and held and begun is None:
+        raise _held(held)
     parent = baseline(request.domain) if root else champion_spec(lab, request.domain)
     champion = None if root else lineage.champion
     stage: Stage = "root" if root else "trial"
@@ -206,11 +209,13 @@ def _request_digest(request: Request, hand_made: HandMade | None) -> str:
 def _resume(lab: Lab, request: Request, hand_made: HandMade | None) -> Dispatch | Cycle | None:
     """Go on with what the same command left open; close what another command of this machine left open.
 
+    A generation that waits for the second key is no reason not to explore, but a person who is here decides it first.
+
     Returns:
         The dispatch that it left, or its cycle when it never froze one.
 
     Raises:
-        AamsError: a cycle of this domain waits for results from elsewhere.
+        AamsError: a cycle of this domain waits for results from elsewhere, or for this person.
     """
     for cycle in [cycle for cycle in lab.state.open_cycles.values() if cycle.domain == request.domain]:
         found = left_behind(lab, cycle)
@@ -219,15 +224,21 @@ def _resume(lab: Lab, request: Request, hand_made: HandMade | None) -> Dispatch 
         if cycle.phase == "COMMIT":
             abandon(lab, cycle.id)
             continue
+        if cycle.opened.parent and is_accepted(cycle) and request.trigger != PERSON:
+            continue
         if cycle.recalled or cycle.verdict == "accepted":
-            name = cycle.recalled or cycle.generation
-            advice = f"`aams approve {name} --domain {cycle.domain}`, or `aams decline {name} --domain {cycle.domain}`"
-            raise failure("a generation of this domain waits for the second key", name, advice)
+            raise _held(cycle)
         if cycle.opened.trigger == ELSEWHERE and cycle.stage:
             advice = f"bring them with `aams ingest {cycle.id} FOLDER`, or close it with `aams abandon {cycle.id}`"
             raise failure("a cycle of this domain waits for its results", cycle.id, advice)
         abandon(lab, cycle.id)
     return None
+
+
+def _held(cycle: Cycle) -> AamsError:
+    name = cycle.recalled or cycle.generation
+    advice = f"`aams approve {name} --domain {cycle.domain}`, or `aams decline {name} --domain {cycle.domain}`"
+    return failure("a generation of this domain waits for the second key", name, advice)
 
 
 def _goes_on(lab: Lab, begun: Cycle, opened: Opened, first: Attempted | Proposed) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from aams import git
 from aams.canonical import digest
 from aams.cycle.desk import Desk, left_behind
-from aams.cycle.lab import Ended, Lab
+from aams.cycle.lab import PERSON, Ended, Lab
 from aams.cycle.next_bundle import proceed
 from aams.cycle.rollback import roll_back
 from aams.cycle.signing import can_sign
@@ -22,7 +22,7 @@ from safety.events import Looked, Opened
 from safety.lifecycle import RECHALLENGE
 
 
-def rechallenge(lab: Lab, domain: str, trigger: str = "person") -> Dispatch:
+def rechallenge(lab: Lab, domain: str, trigger: str = PERSON) -> Dispatch:
     """Begin a re-challenge, or go on with the one that was interrupted.
 
     Raises:
@@ -66,8 +66,21 @@ def confirm(desk: Desk, looked: Looked) -> Ended | None:
     gain = f"its gain is about {look.gain:+.4f} ({look.low:+.4f} to {look.high:+.4f}) after {look.pairs} pairs"
     if look.standing != "proven":
         return lab.end(inputs.cycle, "confirmed", f"{inputs.parent} stands; {gain}")
-    before = predecessor(lab.lineage(inputs.domain))
-    ended = lab.end(inputs.cycle, "outdone", f"{before.name if before else 'its predecessor'} proved better; {gain}")
-    if before and can_sign(lab, "propose"):  # else whoever holds the first key proposes it: aams rollback
-        roll_back(lab, inputs.domain, before.name, f"{inputs.parent} lost its re-challenge {inputs.cycle}; {gain}")
+    ended = lab.end(inputs.cycle, "outdone", f"its predecessor proved better; {gain}")
+    if can_sign(lab, "propose"):  # else whoever holds the first key does
+        recall(lab, inputs.domain)
     return ended
+
+
+def recall(lab: Lab, domain: str) -> Ended:
+    """Propose the predecessor of a champion that was outdone.
+
+    Raises:
+        AamsError: it was not, or nobody here can propose.
+    """
+    lineage = lab.lineage(domain)
+    champion, before, retest = lineage.champion, predecessor(lineage), lineage.retest
+    if champion is None or before is None or retest is None or not lineage.outdone:
+        raise failure(f"no champion of {domain} was outdone", advice="run `aams rechallenge` first")
+    gain = f"its gain is about {retest.gain:+.4f} ({retest.low:+.4f} to {retest.high:+.4f})"
+    return roll_back(lab, domain, before.name, f"{champion.generation} lost its re-challenge; {gain}")

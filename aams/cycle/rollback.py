@@ -8,7 +8,7 @@ from __future__ import annotations
 from aams import git
 from aams.canonical import digest
 from aams.cycle.approval import approve
-from aams.cycle.lab import Ended, Lab
+from aams.cycle.lab import PERSON, Ended, Lab
 from aams.cycle.signing import can_sign, expiry, signed
 from aams.errors import failure
 from safety.clock import utc_now
@@ -53,7 +53,7 @@ def roll_back(lab: Lab, domain: str, generation: str, reason: str) -> Ended:
     opened = Opened(
         seed=0,
         planner=PLANNER,
-        trigger="person",
+        trigger=PERSON,
         parent=champion.generation,
         corpus=lineage.corpus,
         request=request,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Conclusion = Literal["success", "failure"]
+Lane = Literal["hosted", "cuda"]
+"""Where a proposal's bundles are trained: a runner of GitHub's, or one of the repository's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ Takes plain values, gives plain values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
 from aams.errors import failure
 from aams.github.calls import TIMEOUT_S, GitHubError, call
 from aams.github.records import Check, PullRequest, Review
+from safety.clock import FORM
 
 API = "https://api.github.com"
 PER_PAGE = 100
@@ -61,6 +63,13 @@ class Repository:
             repeats=method != "POST",
         )
         return data
+
+    def time(self) -> str:
+        """What time GitHub says it is, as entries write it."""
+        headers, _ = call(
+            "can't ask for the time", lambda: self._github.requester.requestJsonAndCheck("GET", f"/repos/{self.name}")
+        )
+        return parsedate_to_datetime(headers["date"]).strftime(FORM)
 
     def find(self, path: str) -> Any:
         """What the API answers; None when there is no such thing."""

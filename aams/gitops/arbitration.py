@@ -21,9 +21,10 @@ from aams.github.repository import BASE
 from aams.gitops.evidence import Evidence
 from aams.gitops.judging import CHECK
 from aams.gitops.proposals import Proposal
-from aams.gitops.receiving import JUDGED, PROMOTE, RECEIVE, Done, each, one_of, wake
+from aams.gitops.receiving import JUDGED, Done, each, one_of, wake
 from aams.gitops.report import MARK, report
 from aams.gitops.wishes import answer
+from aams.gitops.workflows import PROMOTE, RECEIVE, RECHALLENGE
 from aams.gitops.workshop import Site, Workshop, workshop
 from aams.records import Inputs
 from domains import prepare
@@ -80,9 +81,10 @@ def _arbitrate(shop: Workshop, proposal: Proposal, app: int) -> Done | None:
     cycle = lab.state.open_cycles.get(name)
     sha = shop.publish(name, proposal.domain, f"Judge {name}") if done else proposal.pull.sha
     files = f"{shop.site.url.removesuffix('.git')}/raw/{sha}"
+    pulls = {one.cycle: one.pull.number for one in shop.proposals}
     if cycle and is_accepted(cycle):
         done = _await_approval(shop, proposal, cycle, sha, app) or done
-    shop.site.repository.ensure_comment(proposal.pull.number, MARK, report(lab, name, files))
+    shop.site.repository.ensure_comment(proposal.pull.number, MARK, report(lab, name, pulls, files))
     if cycle is None:
         return _let_in(shop, proposal, sha, app)
     return done
@@ -111,7 +113,7 @@ def _move(shop: Workshop, cycle: Cycle) -> Done | None:
         ended_or_more = judge(lab, dispatch, evidence.fetch_results(frozen, Path(place)))
     if ended_or_more is None:
         evidence.keep_child(lab)
-        return Done(cycle.id, "it goes on with more pairs", wakes=RECEIVE)
+        return Done(cycle.id, "it goes on with more pairs", wakes=(RECEIVE,))
     return Done(cycle.id, f"{ended_or_more.outcome}: {ended_or_more.reason}")
 
 
@@ -148,12 +150,13 @@ def _await_approval(shop: Workshop, proposal: Proposal, cycle: Cycle, sha: str, 
         said = Check("failure", "its archive is damaged", damage)
         repository.ensure_check(sha, CHECK, app, said)
         return Done(cycle.id, f"{generation} is damaged: {damage}", failed=True)
-    words = f"{cycle.domain}/{generation} is accepted. An owner's approval of this commit is the second key."
-    new = repository.ensure_check(sha, CHECK, app, Check("success", f"{generation} is accepted", words))
+    stands = "is proposed again" if cycle.recalled else "is accepted"
+    words = f"{cycle.domain}/{generation} {stands}. An owner's approval of this commit is the second key."
+    new = repository.ensure_check(sha, CHECK, app, Check("success", f"{generation} {stands}", words))
     repository.ensure_labels(pull, "promotion")
     repository.ensure_ready(pull)
     repository.ensure_reviewers(pull.number, lab.contract.approvers)
-    return Done(cycle.id, f"{generation} is accepted and waits for an owner") if new else None
+    return Done(cycle.id, f"{generation} {stands} and waits for an owner") if new else None
 
 
 def _let_in(shop: Workshop, proposal: Proposal, sha: str, app: int) -> Done:
@@ -167,4 +170,5 @@ def _let_in(shop: Workshop, proposal: Proposal, sha: str, app: int) -> Done:
     answer(shop.site, sha, proposal.cycle, pull.number, closed.outcome)
     repository.merge(replace(pull, sha=sha), f"Record {proposal.cycle}: {closed.outcome}")
     repository.drop_branch(pull.branch)
-    return Done(proposal.cycle, f"{closed.outcome}, merged as a record: {closed.reason}", wakes=PROMOTE)
+    wakes = (PROMOTE, RECHALLENGE) if closed.outcome == "outdone" else (PROMOTE,)
+    return Done(proposal.cycle, f"{closed.outcome}, merged as a record: {closed.reason}", wakes)

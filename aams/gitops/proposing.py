@@ -1,29 +1,31 @@
 """A proposal: a cycle's first bundle, its branch and its draft pull request.
 
 Takes what is asked for, gives the pull request. One open proposal holds its domain, and whoever asks meanwhile is told
-which. Torch is wanted only by who proposes, not by who asks whether it is time to.
+which; one that waits for its approval holds it against attempts only. Torch is wanted by who proposes, not by who asks
+whether it is time to.
 """
 
 from __future__ import annotations
 
-from aams.cycle import ELSEWHERE, Ended, Request, rechallenge, scheduled
-from aams.cycle import due as rechallenge_due
+from aams.cycle import ELSEWHERE, Ended, Request, due, recall, rechallenge, roll_back, scheduled
 from aams.cycle import propose as propose_cycle
+from aams.cycle.lab import PERSON
 from aams.dispatch import Dispatch
 from aams.errors import AamsError, failure
 from aams.github.calls import GitHubError
-from aams.github.records import PullRequest
+from aams.github.records import Lane, PullRequest
 from aams.github.repository import BASE
 from aams.gitops.evidence import Evidence
 from aams.gitops.proposals import branch_of
-from aams.gitops.report import first_words
-from aams.gitops.training import ask_for_training
+from aams.gitops.report import first_words, title_of
+from aams.gitops.training import HOSTED, ask_for_training, label_of, lane_of
 from aams.gitops.wishes import Wish, grant, lay_down, read_wish, refuse, subject_of, wished
+from aams.gitops.workflows import EVALUATE
 from aams.gitops.workshop import Site, Workshop, workshop
 from aams.records import Finding
 from domains import DOMAINS
 from evaluator.markdown import block
-from safety.eligibility import SCHEDULE
+from safety.eligibility import SCHEDULE, holder, is_explorable
 
 LABEL = "aams"
 BY_HAND = "by-hand"
@@ -36,7 +38,7 @@ def missing(site: Site, children: int) -> dict[str, tuple[Finding, ...]]:
         return {domain: tuple(one for one in against if one.gate != "keys") for domain, against in found.items()}
 
 
-def propose(site: Site, request: Request) -> PullRequest:
+def propose(site: Site, request: Request, lane: Lane) -> PullRequest:
     """Open a person's proposal.
 
     Raises:
@@ -45,15 +47,17 @@ def propose(site: Site, request: Request) -> PullRequest:
     with workshop(site) as shop:
         held = _holder(shop, request.domain)
         if held:
-            raise failure(f"an open proposal holds {request.domain}", f"#{held.number}", "wait until it is decided")
-        return _open(shop, request.domain, propose_cycle(shop.lab, request))
+            raise _held(held, request.domain)
+        return _open(shop, request.domain, propose_cycle(shop.lab, request), lane)
 
 
-def propose_scheduled(site: Site, domain: str, children: int) -> tuple[PullRequest | None, tuple[Finding, ...]]:
+def propose_scheduled(
+    site: Site, domain: str, children: int, lane: Lane
+) -> tuple[PullRequest | None, tuple[Finding, ...]]:
     """Open the schedule's proposal, whose seed comes from what is on record; or say what stands against it."""
     with workshop(site) as shop:
         request, found = _due(shop, domain, children)
-        return (None, found) if found else (_open(shop, domain, propose_cycle(shop.lab, request)), ())
+        return (None, found) if found else (_open(shop, domain, propose_cycle(shop.lab, request), lane), ())
 
 
 def propose_wished(site: Site) -> tuple[PullRequest, ...]:
@@ -66,7 +70,7 @@ def propose_wished(site: Site) -> tuple[PullRequest, ...]:
                 if _holder(shop, wish.domain):
                     continue
                 request = Request(wish.domain, pull.number, 1, BY_HAND, lay_down(shop, wish), ELSEWHERE)
-                proposal = _open(shop, wish.domain, propose_cycle(shop.lab, request), wish)
+                proposal = _open(shop, wish.domain, propose_cycle(shop.lab, request), lane_of(pull), wish)
             except GitHubError:
                 raise
             except AamsError as error:
@@ -77,12 +81,39 @@ def propose_wished(site: Site) -> tuple[PullRequest, ...]:
     return tuple(opened)
 
 
-def challenge(site: Site, domain: str) -> PullRequest | None:
-    """Open a re-challenge of a champion, if it is due and nothing holds the domain."""
+def challenge(site: Site, domain: str, lane: Lane, asked: bool) -> PullRequest | None:
+    """Open a re-challenge of a champion if it is due, or a rollback if it lost one, and nothing is open beside it.
+
+    Args:
+        asked: by a person, who waits for nothing, and is told why it can't be.
+
+    Raises:
+        AamsError: a person asked, and it can't be.
+    """
     with workshop(site) as shop:
-        if _holder(shop, domain) or not rechallenge_due(shop.lab, domain):
+        held = next((one.pull for one in shop.proposals if one.domain == domain), None)
+        if held and asked:
+            raise _held(held, domain)
+        if held:
             return None
-        return _open(shop, domain, rechallenge(shop.lab, domain, SCHEDULE))
+        if shop.lab.lineage(domain).outdone:
+            return _open(shop, domain, recall(shop.lab, domain), lane)
+        if not asked and not due(shop.lab, domain):
+            return None
+        return _open(shop, domain, rechallenge(shop.lab, domain, PERSON if asked else SCHEDULE), lane)
+
+
+def propose_rollback(site: Site, domain: str, generation: str, reason: str) -> PullRequest:
+    """Open a person's wish to have an earlier champion again.
+
+    Raises:
+        AamsError: it can't be rolled back to, or another proposal is open in the domain.
+    """
+    with workshop(site) as shop:
+        held = next((one.pull for one in shop.proposals if one.domain == domain), None)
+        if held:
+            raise _held(held, domain)
+        return _open(shop, domain, roll_back(shop.lab, domain, generation, reason), HOSTED)
 
 
 def send(shop: Workshop, dispatch: Dispatch, domain: str, message: str) -> None:
@@ -91,20 +122,22 @@ def send(shop: Workshop, dispatch: Dispatch, domain: str, message: str) -> None:
     shop.publish(dispatch.cycle, domain, message)
 
 
-def _open(shop: Workshop, domain: str, step: Dispatch | Ended, wish: Wish | None = None) -> PullRequest:
+def _open(shop: Workshop, domain: str, step: Dispatch | Ended, lane: Lane, wish: Wish | None = None) -> PullRequest:
     repository, cycle = shop.site.repository, step.cycle
     if isinstance(step, Dispatch):
         words = f"\n\n{wish.words}" if wish else ""
         send(shop, step, domain, f"{subject_of(cycle)}{words}")
     else:
-        shop.publish(cycle, domain, f"Record {cycle}: {step.outcome}")
+        shop.publish(cycle, domain, subject_of(cycle))
     words = first_words(shop.lab, cycle, domain)
     words = f"{wish.words}\n\n{words}" if wish else words
     branch = branch_of(domain, cycle)
-    pull = repository.ensure_pull_request(branch, BASE, f"{domain}: cycle {cycle}", words, draft=True)
-    repository.ensure_labels(pull, LABEL)
+    pull = repository.ensure_pull_request(branch, BASE, title_of(shop.lab, cycle, domain), words, draft=True)
+    repository.ensure_labels(pull, LABEL, *([] if lane == HOSTED else [label_of(lane)]))
     if isinstance(step, Dispatch):
-        ask_for_training(repository, cycle, step.stage, step.batch)
+        ask_for_training(repository, lane, cycle, step.stage, step.batch)
+    else:
+        repository.dispatch(EVALUATE, {})
     return pull
 
 
@@ -118,7 +151,12 @@ def _due(shop: Workshop, domain: str, children: int) -> tuple[Request, tuple[Fin
     return request, found
 
 
+def _held(pull: PullRequest, domain: str) -> AamsError:
+    return failure(f"an open proposal holds {domain}", f"#{pull.number}", "wait until it is decided")
+
+
 def _holder(shop: Workshop, domain: str) -> PullRequest | None:
-    """The proposal that holds a domain."""
-    holding = (one.pull for one in shop.proposals if one.domain == domain and (one.pull.is_open or not one.foreign))
-    return next(holding, None)
+    """The proposal that nothing is tried beside in a domain."""
+    holding = [one for one in shop.proposals if one.domain == domain and (one.pull.is_open or not one.foreign)]
+    waits = holder(shop.lab.state, domain) if is_explorable(shop.lab.state, domain) else None
+    return next((one.pull for one in holding if waits is None or one.cycle != waits.id), None)

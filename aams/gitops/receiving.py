@@ -17,13 +17,13 @@ from aams.github.calls import GitHubError
 from aams.gitops.evidence import Evidence
 from aams.gitops.proposals import Proposal
 from aams.gitops.proposing import send
-from aams.gitops.training import ask_for_training, awaited
+from aams.gitops.training import ask_for_training, awaited, lane_of
+from aams.gitops.workflows import EVALUATE
 from aams.gitops.workshop import Site, Workshop, workshop
 from evaluator.markdown import block
 
 JUDGED = ("trained", "screened", "verdict", "revealed")
 """Events after which a cycle is the arbiter's."""
-RECEIVE, EVALUATE, PROMOTE = "receive_results.yml", "evaluate.yml", "promote.yml"
 REFUSED = "<!-- aams:refused -->"
 
 
@@ -32,13 +32,13 @@ class Done:
     """What a sweep did for one proposal, in a few words.
 
     Attributes:
-        wakes: the workflow that has something to do by it, which would else find that on its own schedule.
+        wakes: the workflows that have something to do by it, and would else find that on their own schedules.
         failed: it could not be done.
     """
 
     cycle: str
     what: str
-    wakes: str = ""
+    wakes: tuple[str, ...] = ()
     failed: bool = False
 
 
@@ -52,7 +52,7 @@ def receive(site: Site) -> tuple[Done, ...]:
 
 def wake(site: Site, done: Iterable[Done]) -> None:
     """Start the workflows that have something to do now."""
-    for workflow in sorted({one.wakes for one in done if one.wakes}):
+    for workflow in sorted({workflow for one in done for workflow in one.wakes}):
         site.repository.dispatch(workflow, {})
 
 
@@ -90,14 +90,14 @@ def _receive(shop: Workshop, proposal: Proposal) -> Done | None:
         frozen = awaited(shop, cycle.id)
         if evidence.has_results(frozen):
             return _collect(shop, proposal, evidence)
-        asked = ask_for_training(repository, cycle.id, frozen.stage, frozen.batch)
+        asked = ask_for_training(repository, lane_of(proposal.pull), cycle.id, frozen.stage, frozen.batch)
         return Done(cycle.id, "training was asked for again") if asked else None
     if not wants_pairs(cycle):
         return None
     evidence.restore(lab)
     dispatch = proceed(lab, cycle.id)
     send(shop, dispatch, cycle.domain, f"Freeze {dispatch.stage} {dispatch.batch} of {cycle.id}")
-    ask_for_training(repository, cycle.id, dispatch.stage, dispatch.batch)
+    ask_for_training(repository, lane_of(proposal.pull), cycle.id, dispatch.stage, dispatch.batch)
     return Done(cycle.id, f"{dispatch.stage} {dispatch.batch} is frozen")
 
 
@@ -118,4 +118,4 @@ def _collect(shop: Workshop, proposal: Proposal, evidence: Evidence) -> Done:
             evidence.drop_results(frozen)
             return Done(proposal.cycle, f"results were refused: {error.problems[0]}")
     shop.publish(proposal.cycle, proposal.domain, f"Receive {frozen.stage} {frozen.batch} of {proposal.cycle}")
-    return Done(proposal.cycle, f"results of {frozen.stage} {frozen.batch} are on record", wakes=EVALUATE)
+    return Done(proposal.cycle, f"results of {frozen.stage} {frozen.batch} are on record", wakes=(EVALUATE,))

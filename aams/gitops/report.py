@@ -6,12 +6,12 @@ and how to see for himself, without leaving the page. Decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from pathlib import Path
 
 from aams.cycle import Lab
-from aams.cycle.lab import baseline, baseline_text, champion_spec, champion_text
+from aams.cycle.lab import baseline, baseline_text, spec_file
 from aams.gitops.drawings import change_drawing, lineage_drawing
 from aams.gitops.proposals import branch_of
 from aams.records import Look
@@ -21,8 +21,19 @@ from domains import find_corpus
 from evaluator.markdown import block, code, table
 from evaluator.report import costs_table, mutation_line
 from safety.archive import PICTURE, generation_path
-from safety.events import Attempted, Closed, Frozen, Looked, Opened, Proposed, ProposedChild, Screened, Verdict
-from safety.lifecycle import Cycle, is_accepted
+from safety.events import (
+    Attempted,
+    Closed,
+    Frozen,
+    Looked,
+    Opened,
+    Proposed,
+    ProposedChild,
+    Recalled,
+    Screened,
+    Verdict,
+)
+from safety.lifecycle import RECHALLENGE, Cycle, is_accepted
 
 MARK = "<!-- aams:report -->"
 MAX_BODY = 60_000
@@ -34,18 +45,36 @@ STEPS = {
 }
 
 
+def title_of(lab: Lab, cycle: str, domain: str) -> str:
+    """A proposal's title."""
+    facts = lab.facts(cycle)
+    recalled = next((one.generation for one in facts if isinstance(one, Recalled)), "")
+    opened = next(one for one in facts if isinstance(one, Opened))
+    if recalled:
+        return f"{domain}: back to {recalled} from {opened.parent}"
+    return f"{domain}: {'re-challenge' if opened.planner == RECHALLENGE else 'cycle'} {cycle}"
+
+
 def first_words(lab: Lab, cycle: str, domain: str) -> str:
     """A proposal's own description: what it would try, and what that costs."""
     facts = lab.facts(cycle)
     opened = next(one for one in facts if isinstance(one, Opened))
+    parent = spec_file(lab, domain, opened.parent) if opened.parent else None
     frozen = next((one for one in facts if isinstance(one, Frozen)), None)
     proposed = next((one for one in facts if isinstance(one, Proposed)), None)
+    recalled = next((one for one in facts if isinstance(one, Recalled)), None)
     origin = f"children of {opened.parent}" if opened.parent else "the root of a new lineage"
+    if recalled:
+        origin = f"to go back from {opened.parent} to {recalled.generation}"
+    elif opened.planner == RECHALLENGE:
+        origin = f"to train {opened.parent} against its predecessor again, on fresh seeds,"
     sections = [
         f"Cycle {code(cycle)} proposes {origin} in **{domain}**. The report below says when there is something to do."
     ]
+    if recalled:
+        sections += ["## Why", block(recalled.reason)]
     if proposed or not opened.parent:
-        sections += _proposed(lab, domain, proposed)
+        sections += _proposed(domain, parent, proposed)
     if frozen:
         signer = code(frozen.proposer.principal) if frozen.proposer else "nobody"
         said = f"{frozen.runs} runs, {frozen.reserved_flops:,} training FLOPs reserved"
@@ -53,10 +82,11 @@ def first_words(lab: Lab, cycle: str, domain: str) -> str:
     return "\n\n".join(sections)[:MAX_BODY]
 
 
-def report(lab: Lab, cycle: str, files: str) -> str:
+def report(lab: Lab, cycle: str, pulls: Mapping[str, int], files: str) -> str:
     """How a proposal stands.
 
     Args:
+        pulls: number of every open proposal, by cycle.
         files: address below which the branch's files are shown, as of one commit.
     """
     facts = lab.facts(cycle)
@@ -67,8 +97,8 @@ def report(lab: Lab, cycle: str, files: str) -> str:
     attempted = next((one for one in facts if isinstance(one, Attempted)), None)
     screened = next((one for one in facts if isinstance(one, Screened)), None)
     looked = [one for one in facts if isinstance(one, Looked)]
-    name = f"{domain}/{attempted.generation}" if attempted else f"{domain}, cycle {code(cycle)}"
-    sections = [f"# {name}: {_standing(state, closed)}", _next_step(state, closed)]
+    name = f"{domain}/{attempted.generation}" if attempted else title_of(lab, cycle, domain)
+    sections = [f"# {name}: {_standing(state, closed)}", _next_step(state, closed, pulls)]
     if screened and not attempted:
         sections += ["## Trials", _trials(screened)]
     verdict = next((one for one in facts if isinstance(one, Verdict)), None)
@@ -90,15 +120,16 @@ def _standing(state: Cycle | None, closed: Closed | None) -> str:
     if closed:
         return closed.outcome
     if state and is_accepted(state):
-        return "accepted by the arbiter"
+        return "waits for an owner" if state.recalled else "accepted by the arbiter"
     return {"PROPOSE": "proposed", "TRAIN": "training", "VERIFY": "being judged"}.get(
         state.phase if state else "", "open"
     )
 
 
-def _next_step(state: Cycle | None, closed: Closed | None) -> str:
+def _next_step(state: Cycle | None, closed: Closed | None, pulls: Mapping[str, int]) -> str:
     if closed:
-        return f"It is decided: {code(closed.reason)}. It is merged as a record; HEAD stays where it is."
+        held = "".join(f" (#{number})" for cycle, number in pulls.items() if cycle in closed.reason)
+        return f"It is decided: {code(closed.reason)}{held}. It is merged as a record; HEAD stays where it is."
     if state and is_accepted(state):
         return (
             "**Next: an owner decides.** Approving this pull request is the second key: it is merged then, and HEAD "
@@ -107,16 +138,16 @@ def _next_step(state: Cycle | None, closed: Closed | None) -> str:
     return STEPS.get(state.event if state else "", "It has just begun.")
 
 
-def _proposed(lab: Lab, domain: str, proposed: Proposed | None) -> Iterator[str]:
-    """What would be tried; a root is the domain's baseline."""
+def _proposed(domain: str, parent: Path | None, proposed: Proposed | None) -> Iterator[str]:
+    """What would be tried; a root, which has no parent, is the domain's baseline."""
     interface = find_corpus(domain).interface
-    if proposed is None:
+    if proposed is None or parent is None:
         yield "## The baseline"
         yield block(baseline_text(domain), "yaml")
         yield costs_table(None, estimate(baseline(domain).tree, interface))
         return
-    parent, text = champion_spec(lab, domain), champion_text(lab, domain)
-    cost = estimate(parent.tree, interface)
+    before, text = specs.read(parent).tree, parent.read_text(encoding="utf-8")
+    cost = estimate(before, interface)
     for number, child in enumerate(proposed.children, 1):
         yield f"## Child {number}: {code(child.rationale)}"
         yield f"Predicted gain {child.predicted_effect:+.4f}. Spec {code(child.spec)}."
@@ -124,7 +155,7 @@ def _proposed(lab: Lab, domain: str, proposed: Proposed | None) -> Iterator[str]
         yield block("\n".join(_difference(text, child)), "diff")
         yield costs_table(cost, child.cost)
         tree = specs.parse(child.text.encode(), f"child {number}").tree
-        yield f"<details><summary>Its architecture</summary>\n\n{change_drawing(parent.tree, tree)}\n\n</details>"
+        yield f"<details><summary>Its architecture</summary>\n\n{change_drawing(before, tree)}\n\n</details>"
     if proposed.refused:
         found = [finding for refusal in proposed.refused for finding in refusal.findings]
         yield "## Refused by the gates"
@@ -152,15 +183,16 @@ def _judged(lab: Lab, domain: str, verdict: Verdict, files: str) -> Iterator[str
     folder = generation_path(lab.root, domain, generation.directory)
     place = f"{files}/{folder.relative_to(lab.root).as_posix()}"
     if verdict.look:
-        yield _in_short(lab, domain, folder / "spec.yaml", verdict.look)
+        before = spec_file(lab, domain, generation.parent)
+        yield _in_short(domain, before, folder / "spec.yaml", verdict.look)
     text = (folder / "EVAL.md").read_text(encoding="ascii").partition("\n")[2].strip()
     yield text.replace(f"]({PICTURE})", f"]({place}/{PICTURE})")
 
 
-def _in_short(lab: Lab, domain: str, path: Path, look: Look) -> str:
+def _in_short(domain: str, parent: Path, child: Path, look: Look) -> str:
     """Gain and price in one line."""
     interface = find_corpus(domain).interface
-    before, after = (estimate(one.tree, interface) for one in (champion_spec(lab, domain), specs.read(path)))
+    before, after = (estimate(specs.read(path).tree, interface) for path in (parent, child))
     parameters, flops = after.parameters / before.parameters - 1, after.step_flops / before.step_flops - 1
     return (
         f"Generalize {look.gain:+.4f} ({look.low:+.4f} to {look.high:+.4f}), for {parameters:+.0%} parameters and "

@@ -1,30 +1,44 @@
 """From a proposal's bundle to its results: what the workflow on a machine with compute does, and who asks it to.
 
-The job that trains holds no secret and gives back an archive that nobody believes; another one puts it where the next
-sweep finds it.
+Where a proposal is trained stands on its pull request, as a label that a maintainer may change. The job that trains
+holds no secret and gives back an archive that nobody believes; another one puts it where the next sweep finds it.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 from aams.errors import failure
+from aams.github.records import Lane, PullRequest
 from aams.github.repository import Repository
 from aams.gitops.evidence import Evidence
+from aams.gitops.workflows import TRAIN
 from aams.gitops.workshop import Site, Workshop, workshop
 from safety.events import Frozen
 
-WORKFLOW = "train.yml"
 MAX_TRIES = 3
+HOSTED: Lane = "hosted"
 
 
-def ask_for_training(repository: Repository, cycle: str, stage: str, batch: int) -> bool:
+def label_of(lane: Lane) -> str:
+    """The label of a pull request whose bundles are trained in a lane."""
+    return f"lane: {lane}"
+
+
+def lane_of(pull: PullRequest) -> Lane:
+    """Where a pull request's bundles are trained; on a hosted runner unless a label says otherwise."""
+    lanes: tuple[Lane, ...] = get_args(Lane)
+    return next((lane for lane in lanes if lane != HOSTED and label_of(lane) in pull.labels), HOSTED)
+
+
+def ask_for_training(repository: Repository, lane: Lane, cycle: str, stage: str, batch: int) -> bool:
     """Start the workflow that trains a bundle, unless it runs, or failed too often; whether it was started."""
     title = f"train {cycle} {stage}-{batch}"
-    runs = repository.runs_for(WORKFLOW, title)
+    runs = repository.runs_for(TRAIN, title)
     if len(runs) >= MAX_TRIES or any(status != "completed" for status in runs):
         return False
-    repository.dispatch(WORKFLOW, {"cycle": cycle, "bundle": f"{stage}-{batch}"})
+    repository.dispatch(TRAIN, {"cycle": cycle, "bundle": f"{stage}-{batch}", "lane": lane})
     return True
 
 

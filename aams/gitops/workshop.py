@@ -21,6 +21,7 @@ from aams.files import write_whole
 from aams.github.repository import AUTHOR_ADDRESS, AUTHOR_NAME, BASE, Repository
 from aams.gitops.proposals import Proposal, branch_of, lay_over, proposed
 from safety.archive import WEIGHTS, generation_path
+from safety.clock import seconds_between, utc_now
 from safety.head import champion_path, head_path, proposed_head
 from safety.keyfiles import KEYS
 from safety.ledger import CYCLES
@@ -29,6 +30,7 @@ from safety.signers import ROLES
 
 KEY_VARIABLES = {role: f"AAMS_{role.upper()}_KEY" for role in ROLES}
 """Environment variables with the private keys that a workflow may hold; it should never hold both."""
+MAX_SKEW_S = 300
 AUTHOR = f"{AUTHOR_NAME} <{AUTHOR_ADDRESS}>"
 
 
@@ -72,7 +74,10 @@ class Workshop:
         return push_files(self, branch, self.main, left, files, message)
 
     def files(self, cycle: str, domain: str) -> dict[str, bytes | None]:
-        """What a cycle's branch holds: entries, archive, and HEAD and champion, main's own unless it is accepted."""
+        """What a cycle's branch holds: entries, archive, and HEAD and champion as they were, unless it is accepted.
+
+        As they are today would be a change of the branch's own where HEAD has moved since, and ask for an owner.
+        """
         lab, root = self.lab, self.lab.root
         paths = sorted((root / CYCLES / cycle).glob("*.json"))
         generation = next(
@@ -88,7 +93,9 @@ class Workshop:
             named, line = proposed_head(lab.state, found)
             spec = generation_path(root, domain, named.directory) / "spec.yaml"
             return {**files, head: line, champion: spec.read_bytes()}
-        return files | {path: git.tracked_bytes(self.site.root, self.main, path) for path in (head, champion)}
+        known, root = self.proposal(cycle), self.site.root
+        start = (git.merge_base(root, self.main, known.pull.sha) if known else None) or self.main
+        return files | {path: git.tracked_bytes(root, start, path) for path in (head, champion)}
 
 
 @contextmanager
@@ -96,8 +103,11 @@ def workshop(site: Site) -> Iterator[Workshop]:
     """Fetch main and every open proposal, and open the lab that they make.
 
     Raises:
-        AamsError: GitHub or Git fails, or main's own ledger is broken.
+        AamsError: GitHub or Git fails, this machine's clock is not GitHub's, or main's own ledger is broken.
     """
+    skew_s = abs(seconds_between(site.repository.time(), utc_now()))
+    if skew_s > MAX_SKEW_S:
+        raise failure("this machine's clock is not GitHub's", f"{skew_s:,} s off", "set it right", file="clock")
     main = site.repository.tip(BASE)
     pulls = proposed(site.repository)
     git.fetch(site.root, site.url, [f"refs/heads/{BASE}"], site.token)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aams.errors import AamsError
-from aams.git import head_commit, is_clean, repository_root, tracked_bytes, tracked_files, worktree
+from aams.git import MAX_PRINTED_BYTES, head_commit, is_clean, repository_root, tracked_bytes, tracked_files, worktree
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -98,3 +98,12 @@ def test_a_commit_that_is_none_gives_no_worktree(repository: Path, tmp_path: Pat
         worktree(repository, commit, tmp_path / "past"),
     ):
         pytest.fail("a worktree was made")
+
+
+def test_what_git_prints_without_measure_is_no_answer(repository: Path) -> None:
+    for size in (MAX_PRINTED_BYTES, MAX_PRINTED_BYTES + 1):
+        (repository / "large.bin").write_bytes(bytes(size))
+        git(repository, "add", "--all")
+        git(repository, "commit", "--quiet", "--message", "large")
+        found = tracked_bytes(repository, str(head_commit(repository)), "large.bin")
+        assert (found is None) if size > MAX_PRINTED_BYTES else (found == bytes(size))

@@ -194,6 +194,36 @@ def test_a_verdict_under_a_contract_that_changed_since_is_taken_back_and_becomes
     assert not list(hub.repo("ann").get_releases())
 
 
+def test_a_domain_is_explored_while_a_promotion_waits_and_attempts_nothing(hub):
+    hub.wish({WISH: BETTER})
+    hub.propose()
+    hub.to_verdict()
+    waiting, _ = hub.proposal()
+    for number, rate in enumerate(("0.02", "0.04")):
+        other = BETTER.replace("lr: 0.03", f"lr: {rate}")
+        hub.wish({WISH.replace("better", f"other-{number}"): other}, branch=f"other-{number}")
+        (explored,) = hub.propose()["pull_requests"]
+        if number:
+            hub.pull(waiting.number).create_review(event="APPROVE")
+            hub.promote()
+            assert hub.head() == "G001"
+        hub.train(hub.pull(explored).head.ref.rpartition("/")[2])
+        hub.receive()
+        hub.arbitrate()
+        assert hub.pull(explored).merged
+        why = "what it was tried against is champion no more" if number else f"` (#{waiting.number})"
+        assert why in "".join(hub.comments(explored)), hub.comments(explored)
+    clone = hub.verify()
+    closed = (json.loads(path.read_text()) for path in clone.glob("logs/cycles/*/*-closed.json"))
+    assert sorted(one["facts"]["outcome"] for one in closed) == [
+        "accepted",
+        "accepted",
+        "explored",
+        "explored",
+        "screened-out",
+    ]
+
+
 def test_a_proposal_that_a_person_closes_ends_on_record_and_frees_its_domain(hub):
     hub.wish({WISH: BETTER})
     hub.propose()

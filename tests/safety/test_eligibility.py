@@ -13,6 +13,7 @@ from safety.contract import CONTRACT_PATH, load_contract
 from safety.eligibility import (
     SCHEDULE,
     cooldown_left,
+    holder,
     karma,
     may_attempt,
     may_propose,
@@ -21,7 +22,7 @@ from safety.eligibility import (
     predecessor,
     rechallenge_due,
 )
-from safety.events import Ending
+from safety.events import Ending, Opened
 from safety.lifecycle import Cycle
 from safety.state import Champion, Lineage, State
 
@@ -143,6 +144,27 @@ def test_a_schedule_waits_for_the_open_cycles_of_its_domain(say: Any) -> None:
     assert ask(replace(STATE, open_cycles=elsewhere)) == []
 
 
+def test_beside_what_waits_for_the_second_key_a_schedule_explores(say: Any) -> None:
+    accepted = open_cycle(say, generation="G003", verdict="accepted")
+    recalled = open_cycle(say, recalled="G001")
+    for waits in (accepted, recalled):
+        assert ask(replace(STATE, open_cycles={"third": waits})) == []
+        assert holder(replace(STATE, open_cycles={"third": waits}), "language") == waits
+        both = {"third": waits, "fourth": open_cycle(say, id="fourth")}
+        assert ask(replace(STATE, open_cycles=both)) == [("order", "third, fourth")]
+    for other in (
+        replace(accepted, sealed="x"),
+        replace(accepted, verdict="rejected"),
+        replace(accepted, domain="vision"),
+    ):
+        assert holder(replace(STATE, open_cycles={"third": other}), "language") is None
+
+
+def test_beside_a_root_that_waits_there_is_nothing_to_explore(say: Any) -> None:
+    root = Cycle("third", "language", say.opened(""), generation="G000", verdict="accepted")
+    assert ask(State(open_cycles={"third": root})) == [("order", "third")]
+
+
 def test_everything_that_is_missing_is_named_at_once(say: Any) -> None:
     state = replace(with_lineage(ended="expired"), month_flops={"2026-11": MONTH}, open_cycles={"x": open_cycle(say)})
     found = ask(state, now=SINCE, autonomy="manual")
@@ -155,19 +177,36 @@ def test_what_may_begin_changes_nothing() -> None:
     assert repr(STATE) == before
 
 
-def attempt(lineage: Lineage, trigger: str = SCHEDULE) -> list[tuple[str, str]]:
-    return [(finding.gate, finding.got) for finding in may_attempt(lineage, CONTRACT, trigger)]
+def attempt(lineage: Lineage, trigger: str = SCHEDULE, *others: Cycle, parent: str = "G002") -> list[tuple[str, str]]:
+    opened = Opened(0, "mutate-champion", trigger, parent, "corpus-a", "", "")
+    state = State({"language": lineage}, {cycle.id: cycle for cycle in others})
+    found = may_attempt(state, Cycle("fourth", "language", opened), CONTRACT)
+    assert all(finding.what and finding.advice and finding.subject for finding in found)
+    return [(finding.gate, finding.got) for finding in found]
 
 
 def test_an_attempt_needs_karma_to_the_point() -> None:
     assert attempt(replace(LINEAGE, trials=19)) == [("karma", "19 of 20")]
     assert attempt(replace(LINEAGE, trials=20)) == []
-    assert attempt(Lineage()) == [("karma", "0 of 20")]
+    assert attempt(replace(LINEAGE, trials=0)) == [("karma", "0 of 20")]
 
 
 @pytest.mark.parametrize("trigger", ["person", "propose"])
 def test_a_person_needs_no_karma(trigger: str) -> None:
-    assert attempt(Lineage(), trigger) == []
+    assert attempt(replace(LINEAGE, trials=0), trigger) == []
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_nothing_is_attempted_while_a_generation_waits_for_the_second_key(say: Any, trigger: str) -> None:
+    waits = open_cycle(say, generation="G003", verdict="accepted")
+    assert attempt(LINEAGE, trigger, waits) == [("lock", "cycle third")]
+    assert attempt(LINEAGE, trigger, replace(waits, sealed="x"), replace(waits, domain="vision")) == []
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_nothing_is_attempted_that_was_tried_against_another_than_the_champion(trigger: str) -> None:
+    assert attempt(LINEAGE, trigger, parent="G001") == [("lineage", "G002 is")]
+    assert attempt(replace(LINEAGE, champion=None), trigger) == [("lineage", "nothing is")]
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
@@ -182,7 +221,7 @@ def test_trials_and_calibrated_predictions_earn_karma() -> None:
     assert karma(Lineage(trials=3), CONTRACT) == 3
     assert karma(Lineage(predictions=((0.03, 0.02), (0.5, 0.0))), CONTRACT) == 5
     assert karma(Lineage(trials=10, predictions=((0.0, 0.0), (0.01, 0.02))), CONTRACT) == 20
-    assert attempt(Lineage(trials=9, predictions=((0.0, 0.0), (0.01, 0.02)))) == [("karma", "19 of 20")]
+    assert attempt(replace(LINEAGE, trials=9, predictions=((0.0, 0.0), (0.01, 0.02)))) == [("karma", "19 of 20")]
 
 
 @pytest.mark.parametrize(

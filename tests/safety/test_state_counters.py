@@ -219,6 +219,16 @@ def test_what_a_budget_stopped_may_be_tried_again(line: Any) -> None:
     assert "" not in line.lineage.tried
 
 
+def test_a_child_that_passed_the_screen_and_was_only_explored_may_be_tried_again(line: Any) -> None:
+    line.screen("third", "more", passed=True)
+    line.record("third", line.say.closed("explored"))
+    assert line.say.sha("more") not in line.lineage.tried
+    assert line.lineage.ended == "explored"
+    before = line.lineage.tried
+    line.screen("fourth", "more", passed=False)
+    assert line.lineage.tried == before | {line.say.sha("more")}
+
+
 def test_promises_are_kept_until_their_cycle_is_closed(line: Any) -> None:
     line.trials("third", "more", predicted=0.5)
     assert line.state.promised == {"third": {line.say.sha("more"): 0.5}}
@@ -263,6 +273,32 @@ def test_a_re_challenge_that_asks_for_more_has_found_nothing_yet(line: Any) -> N
     line.record("again", line.say.opened("G002", planner=RECHALLENGE), line.say.frozen("rechallenge"))
     line.record("again", line.say.trained("rechallenge", 0, "better"), line.say.looked("G002", standing="more"))
     assert (line.lineage.retested, line.lineage.retest) == ("", None)
+
+
+def test_a_champion_stays_outdone_until_somebody_decides_what_follows(line: Any) -> None:
+    for standing in ("futile", "undecided"):
+        line.challenge(f"stands {standing}", standing)
+        assert not line.lineage.outdone
+    line.challenge("falls", "proven")
+    line.screen("other", "more", passed=False)
+    assert line.lineage.outdone, "an exploration decides nothing about it"
+    line.open("back", "G002")
+    line.record("back", line.say.recalled("G000"))
+    assert line.lineage.outdone
+    declined = line.lineage
+    line.record("back", line.say.closed("declined"))
+    assert (line.lineage.outdone, line.lineage.champion) == (False, declined.champion)
+    line.challenge("falls again", "proven")
+    line.roll_back("back again", "G000")
+    assert not line.lineage.outdone
+
+
+def test_a_re_challenge_that_ends_after_its_champion_was_replaced_outdoes_nobody(line: Any) -> None:
+    line.record("again", line.say.opened("G002", planner=RECHALLENGE), line.say.frozen("rechallenge"))
+    line.record("again", line.say.trained("rechallenge", 0, "better"), line.say.looked("G002", standing="proven"))
+    line.attempt("third", "more", "accepted")
+    line.record("again", line.say.closed("outdone"))
+    assert not line.lineage.outdone
 
 
 def test_a_promotion_and_a_rollback_forget_the_last_re_challenge(line: Any) -> None:

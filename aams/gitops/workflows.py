@@ -1,0 +1,6 @@
+"""The workflows that sweeps start, by file."""
+
+from __future__ import annotations
+
+TRAIN, RECEIVE, EVALUATE, PROMOTE = "train.yml", "receive_results.yml", "evaluate.yml", "promote.yml"
+RECHALLENGE = "rechallenge.yml"
