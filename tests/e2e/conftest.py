@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.hub import Hub
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("aams", "compiler", "domains", "evaluator", "evolution", "requirements", "safety", "trainer")
 DIVISOR = 20
@@ -164,3 +166,13 @@ def waiting_lab(lab_with_root, tmp_path_factory):
     lab = lab_with_root.copy(tmp_path_factory.mktemp("waiting") / "lab")
     assert lab.cycle(3, "--spec", lab.better_child(), "--no-approve")["outcome"] == "waiting"
     return lab
+
+
+@pytest.fixture
+def hub(github_emulator, lab, tmp_path):
+    """A lab with a champion at GitHub, where no workflow runs by itself: tests type their commands."""
+    pytest.importorskip("github")
+    with github_emulator.GitHubEmulator(tmp_path / "site", actions=False) as site:
+        made = Hub(site, lab, tmp_path)
+        yield made
+        made.close()

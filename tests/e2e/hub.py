@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +84,40 @@ class Hub:
         """One command of a workflow, in a checkout of main as it is now."""
         if fresh:
             self.git("pull", "--quiet", "--ff-only", "origin", "main")
+        command, environment = self._command(arguments, who, key, module)
+        done = subprocess.run(command, cwd=self.checkout, env=environment, capture_output=True, text=True, timeout=300)
+        said = done.stdout + done.stderr
+        assert "Traceback" not in said and "a bug in AAMS" not in said, said
+        for secret in (*self.token.values(), *self.keys.values()):
+            assert secret not in said
+        assert done.returncode == status, said
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+    def killed(self, *arguments, key="", after):
+        """The same, killed once GitHub has carried out so many of its writes; whether it was, or had ended before."""
+        self.git("pull", "--quiet", "--ff-only", "origin", "main")
+        command, environment = self._command(arguments, "bot", key, "github")
+        self.site.fail_next("write", "^(?!.*git-upload-pack)", "timeout", after=after - 1, carried_out=True)
+        unanswered = [one.status for one in self.site.requests].count(None)
+        process = subprocess.Popen(
+            command,
+            cwd=self.checkout,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while process.poll() is None and [one.status for one in self.site.requests].count(None) == unanswered:
+            time.sleep(0.02)
+        was_running = process.poll() is None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self.site.heal()
+        assert was_running or process.returncode == 0
+        return was_running
+
+    def _command(self, arguments, who, key, module):
         environment = {
             **os.environ,
             "PYTHONPATH": str(self.checkout),
@@ -93,14 +129,7 @@ class Hub:
             "AAMS_ARBITER_SECRET": "what nobody else knows",
             **({f"AAMS_{key.upper()}_KEY": self.keys[key]} if key else {}),
         }
-        command = [sys.executable, "-m", "aams", *([module] if module else []), *arguments, "--json"]
-        done = subprocess.run(command, cwd=self.checkout, env=environment, capture_output=True, text=True, timeout=300)
-        said = done.stdout + done.stderr
-        assert "Traceback" not in said and "a bug in AAMS" not in said, said
-        for secret in (*self.token.values(), *self.keys.values()):
-            assert secret not in said
-        assert done.returncode == status, said
-        return json.loads(done.stdout) if done.stdout else done.stderr
+        return [sys.executable, "-m", "aams", *([module] if module else []), *arguments, "--json"], environment
 
     def propose(self, *arguments, status=0):
         return self.aams("propose", *arguments, key="propose", status=status)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.e2e.hub import Hub
+from tests.e2e.hub import APP, NAME, Hub
 
 needs_keys = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
 pytestmark = [needs_keys, pytest.mark.hub]
@@ -65,6 +65,15 @@ def test_a_champion_that_is_outdone_is_proposed_for_rollback_and_an_owner_decide
     assert "G000 is proposed again and waits for an owner" in hub.arbitrate()[0]["what"]
     hub.promote()
     assert not hub.pull(second).draft and hub.head() == "G001"
+
+    # An administrator goes round the rules: no key is given for that, until an approver has stood up for it.
+    sha = hub.pull(second).head.sha
+    (main,) = [one for one in hub.rulesets("ann") if one["name"] == "main"]
+    hub.ask("ann", "PUT", f"/repos/{NAME}/rulesets/{main['id']}", enforcement="disabled")
+    assert hub.pull(second).merge(sha=sha).merged
+    hub.aams("setup", "--app", str(APP), "--apply", who="ann")
+    assert "merged without an allowed person's approval" in hub.promote(status=1)[0]["what"]
+    assert outcomes(hub.verify())[-1] == "outdone"
     hub.pull(second).create_review(event="APPROVE")
     assert any("G000 is champion, by ann" in one["what"] for one in hub.promote())
     assert (hub.head(), rechallenge(), hub.promote()) == ("G000", [], [])

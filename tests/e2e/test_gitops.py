@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from tests.e2e.conftest import BETTER
-from tests.e2e.hub import APP, NAME, Hub
+from tests.e2e.hub import APP, NAME
 
 needs_keys = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
 pytestmark = [needs_keys, pytest.mark.hub]
@@ -22,15 +22,6 @@ def newest(clone, event):
     """What the newest entry of an event says."""
     found = [json.loads(path.read_text()) for path in clone.glob(f"logs/cycles/*/*-{event}.json")]
     return max(found, key=lambda entry: entry["time"])["facts"]
-
-
-@pytest.fixture
-def hub(github_emulator, lab, tmp_path):
-    pytest.importorskip("github")
-    with github_emulator.GitHubEmulator(tmp_path / "site", actions=False) as site:
-        made = Hub(site, lab, tmp_path)
-        yield made
-        made.close()
 
 
 def refused(act):

@@ -171,11 +171,17 @@ class GitHubEmulator:
         status: int | Literal["timeout"],
         *,
         times: int = 1,
+        after: int = 0,
         carried_out: bool = False,
         retry_after_s: int | None = None,
     ) -> None:
-        """Let the next requests fail whose path the regular expression is found in; `method` "*" means any.
+        """Let the next requests fail whose path the regular expression is found in, `after` so many that don't.
 
-        "timeout" never answers. `carried_out` requests take effect all the same: only their answer is lost.
+        A `method` "*" means any, "write" any but GET and HEAD. "timeout" never answers. `carried_out` requests take
+        effect all the same: only their answer is lost.
         """
-        self._server.faults.add(method, path, Fault(status, carried_out, retry_after_s), times)
+        self._server.faults.add(method, path, Fault(status, carried_out, retry_after_s), times, after)
+
+    def heal(self) -> None:
+        """Let no request fail any more that was asked to."""
+        self._server.faults.clear()

@@ -17,23 +17,43 @@ class Fault:
     retry_after_s: int | None
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A fault for the next `times` requests that match, after so many that go well."""
+
+    method: str
+    path: re.Pattern[str]
+    fault: Fault
+    times: int
+    after: int
+
+    def means(self, method: str) -> bool:
+        return self.method in ("*", method) or (self.method == "write" and method not in ("GET", "HEAD"))
+
+
 class Faults:
     """Faults that wait for their requests, in the order in which they were asked for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: list[tuple[str, re.Pattern[str], Fault, int]] = []
+        self._waiting: list[_Waiting] = []
 
-    def add(self, method: str, path: str, fault: Fault, times: int) -> None:
+    def add(self, method: str, path: str, fault: Fault, times: int, after: int) -> None:
         with self._lock:
-            self._waiting.append((method, re.compile(path), fault, times))
+            self._waiting.append(_Waiting(method, re.compile(path), fault, times, after))
+
+    def clear(self) -> None:
+        with self._lock:
+            self._waiting.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
         """The fault of a request, used up once more."""
         with self._lock:
-            for place, (wanted, pattern, fault, times) in enumerate(self._waiting):
-                if wanted in ("*", method) and pattern.search(path):
-                    left = [(wanted, pattern, fault, times - 1)] if times > 1 else []
-                    self._waiting[place : place + 1] = left
-                    return fault
+            for one in self._waiting:
+                if one.times and one.means(method) and one.path.search(path):
+                    if one.after:
+                        one.after -= 1
+                        continue
+                    one.times -= 1
+                    return one.fault
         return None
