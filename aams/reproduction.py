@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aams import bundle, git
 from aams.errors import AamsError, Problem, ResultError, failure
-from aams.lanes import LANES, Report
+from aams.lanes import LANES, Report, train
 from aams.records import Manifest, Spec
 from compiler import spec as specs
 from compiler.cost import estimate
@@ -86,8 +86,8 @@ def reproduce(root: Path, domain: str, name: str, report: Report) -> Reproduced:
     for batch, (manifest, trained) in enumerate(record.bundles):
         with tempfile.TemporaryDirectory(prefix="reproduce-", dir=root / ".aams") as place:
             archive = _rebuilt(root, domain, record, Path(place), batch)
-            returned = LANES["local"].train(archive, Path(place), report)
-            results = read_results(returned.directory, manifest, costs)
+            returned = train(LANES["local"](Path(place)), archive, Path(place) / "returned", report)
+            results = read_results(returned, manifest, costs)
             _restore(root, record.generation.weights, results)
             found.append(_compare(results, trained))
     worst = next((one for one in found if not one.same), None) or next(

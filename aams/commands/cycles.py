@@ -104,13 +104,14 @@ def _train(args: argparse.Namespace) -> int:
     from aams.bundle import unpack
     from aams.commands.progress import training_progress
     from aams.lanes import LANES
+    from aams.lanes import train as train_on
     from aams.results_archive import pack_results
 
     with tempfile.TemporaryDirectory(prefix="aams-") as place:
         runs = len(unpack(args.bundle, Path(place) / "read").inputs.runs)
         with training_progress("training", runs, args.json) as report:
-            returned = LANES["local"].train(args.bundle, Path(place), report)
-        pack_results(returned.directory, args.results)
+            returned = train_on(LANES["local"](Path(place)), args.bundle, Path(place) / "returned", report)
+        pack_results(returned, args.results)
     emit(args, {"results": str(args.results), "runs": runs}, [f"{runs} runs: {args.results}"])
     return 0
 

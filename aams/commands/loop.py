@@ -28,11 +28,11 @@ def one_cycle(lab: Lab, request: Request, quiet: bool) -> Ended:
 def train_on(lab: Lab, step: Dispatch | Ended, quiet: bool) -> Ended:
     """Train one dispatch after another here, until the cycle ends or waits."""
     from aams import cycle
-    from aams.lanes import LANES
+    from aams.lanes import LANES, train
 
     while not isinstance(step, cycle.Ended):
         runs = len(step.manifest.inputs.runs)
         with training_progress(TITLES[step.stage], runs, quiet) as report:
-            returned = LANES["local"].train(step.archive, step.work, report)
-        step = cycle.ingest(lab, step, returned.directory)
+            returned = train(LANES["local"](step.work), step.archive, step.work / "returned", report)
+        step = cycle.ingest(lab, step, returned)
     return step

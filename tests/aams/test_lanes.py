@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from aams import bundle, confine
 from aams.canonical import digest, sha256, to_data
 from aams.confine import isolation
 from aams.errors import AamsError, LaneError
-from aams.lanes import LANES, Lane, Returned
+from aams.lanes import LANES, Handle, Lane, Report, Status, train
 from aams.records import Budget, Envelope, Inputs, Manifest, Run
 from safety.manifest import freeze
 
@@ -48,9 +48,17 @@ RECIPE = {
 }
 
 
+Make = Callable[[Path], Lane]
+
+
 @pytest.fixture(params=LANES, scope="module")
-def lane(request: pytest.FixtureRequest) -> Lane:
+def lane(request: pytest.FixtureRequest) -> Make:
     return LANES[request.param]
+
+
+def run(lane: Make, archive: Path, place: Path, report: Report | None = None) -> Path:
+    """Train a bundle to its end; the folder with the results."""
+    return train(lane(place), archive, place / "returned", report or silent)
 
 
 def silent(event: Mapping[str, Any]) -> None:
@@ -96,26 +104,27 @@ def scripted(place: Path, source: str) -> Path:
     return packed(place, {"trainer/__main__.py": (head + source).encode()})[0]
 
 
-Trained = tuple[Manifest, Path, Returned, list[Mapping[str, Any]]]
+Trained = tuple[Manifest, Path, Path, list[Mapping[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def trained(lane: Lane, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(lane: Make, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The real trainer's work: manifest, work folder, what the lane handed back, and the events it reported."""
     work = tmp_path_factory.mktemp("work")
     own = {f"trainer/{path.name}": path.read_bytes() for path in bundle.TRAINER.glob("*.py")}
     archive, manifest = packed(work, own)
     events: list[Mapping[str, Any]] = []
-    return manifest, work, lane.train(archive, work, events.append), events
+    return manifest, work, run(lane, archive, work, events.append), events
 
 
-def results_of(returned: Returned) -> Any:
-    return json.loads((returned.directory / "results.json").read_bytes())
+def results_of(returned: Path) -> Any:
+    return json.loads((returned / "results.json").read_bytes())
 
 
-def test_a_lane_is_listed_under_its_own_name(lane: Lane) -> None:
-    assert LANES[lane.NAME] is lane
-    assert re.fullmatch("[a-z][a-z0-9-]*", lane.NAME)
+def test_a_lane_is_listed_under_its_own_name(tmp_path: Path) -> None:
+    for name, make in LANES.items():
+        assert name == make(tmp_path).NAME
+        assert re.fullmatch("[a-z][a-z0-9-]*", name)
 
 
 def test_every_run_comes_back_bound_to_its_manifest(trained: Trained) -> None:
@@ -125,15 +134,14 @@ def test_every_run_comes_back_bound_to_its_manifest(trained: Trained) -> None:
     assert [run["name"] for run in results["runs"]] == ["child-0", "control-0"]
     for run in results["runs"]:
         assert (run["status"], run["steps"]) == ("finished", 3), run["reason"]
-        weights = returned.directory / f"{run['name']}.safetensors"
+        weights = returned / f"{run['name']}.safetensors"
         assert sha256(weights.read_bytes()) == run["weights"]
         assert sum(array.size for array in load_file(weights).values()) == run["parameters"] == 2304
 
 
 def test_the_isolation_on_record_is_the_one_in_force(trained: Trained) -> None:
     _, _, returned, _ = trained
-    assert returned.isolation == confine.isolation()
-    assert results_of(returned)["isolation"] == returned.isolation
+    assert results_of(returned)["isolation"] == confine.isolation()
 
 
 def test_progress_tells_of_every_run(trained: Trained) -> None:
@@ -143,60 +151,60 @@ def test_progress_tells_of_every_run(trained: Trained) -> None:
     assert done == {"child-0": "finished", "control-0": "finished"}
 
 
-def test_called_again_it_trains_only_what_is_missing(lane: Lane, trained: Trained) -> None:
+def test_called_again_it_trains_only_what_is_missing(lane: Make, trained: Trained) -> None:
     _, work, returned, _ = trained
     before = results_of(returned)
-    kept, lost = (returned.directory / f"{name}.safetensors" for name in ("child-0", "control-0"))
+    kept, lost = (returned / f"{name}.safetensors" for name in ("child-0", "control-0"))
     written = kept.stat().st_mtime_ns
     lost.unlink()
-    (returned.directory / "results.json").unlink()
+    (returned / "results.json").unlink()
     (work / "bundle" / "models" / "left-over.py").write_text("raise SystemExit")
     (archive,) = work.glob("*.zip")
     events: list[Mapping[str, Any]] = []
-    again = results_of(lane.train(archive, work, events.append))
+    again = results_of(run(lane, archive, work, events.append))
     assert {event["run"] for event in events if event["event"] == "step"} <= {"control-0"}
     assert kept.stat().st_mtime_ns == written
     assert [run["weights"] for run in again["runs"]] == [run["weights"] for run in before["runs"]], "equal bytes"
 
 
 def test_no_secret_of_this_process_reaches_the_trainer(
-    lane: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lane: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAGGLE_KEY", "secret-7351")
     monkeypatch.setenv("GITHUB_TOKEN", "secret-7351")
     archive = scripted(
         tmp_path, "(out / 'seen.json').write_text(json.dumps([dict(os.environ), sys.argv, os.getcwd()]))"
     )
-    seen = (lane.train(archive, tmp_path, silent).directory / "seen.json").read_text()
+    seen = (run(lane, archive, tmp_path) / "seen.json").read_text()
     assert "secret-7351" not in seen
     assert str(Path.home()) not in json.loads(seen)[0].get("HOME", "")
 
 
-def test_the_trainer_writes_into_its_own_folder_only(lane: Lane, tmp_path: Path) -> None:
+def test_the_trainer_writes_into_its_own_folder_only(lane: Make, tmp_path: Path) -> None:
     if confine.isolation() in ("unshare", "none"):
         pytest.skip("nothing here keeps a process from writing where its user may")
     source = (
         "try:\n    (out.parent / 'bundle' / 'escaped').write_text('x')\nexcept OSError:\n    pass\n"
         "(out / 'here').write_text('x')"
     )
-    returned = lane.train(scripted(tmp_path, source), tmp_path, silent)
-    assert (returned.directory / "here").exists()
+    returned = run(lane, scripted(tmp_path, source), tmp_path)
+    assert (returned / "here").exists()
     assert not list(tmp_path.rglob("escaped"))
 
 
 def test_nothing_is_trained_where_no_accepted_confinement_works(
-    lane: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lane: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if lane.NAME != "local":
+    if lane(tmp_path).NAME != "local":
         pytest.skip("another machine's confinement is checked when its results are in")
     monkeypatch.setattr(confine, "_way", lambda kind: None)
     archive = scripted(tmp_path, "(out / 'ran').write_text('x')")
     with pytest.raises(LaneError, match=r"can't confine as the contract wants; got bubblewrap, landlock\+unshare"):
-        lane.train(archive, tmp_path, silent)
+        run(lane, archive, tmp_path)
     assert not list(tmp_path.rglob("ran"))
 
 
-def test_noise_on_the_trainers_stdout_is_no_progress(lane: Lane, tmp_path: Path) -> None:
+def test_noise_on_the_trainers_stdout_is_no_progress(lane: Make, tmp_path: Path) -> None:
     source = (
         "for line in ('hello', '{', '[1]', 'null', '{\"event\": 1}', '{\"event\": [\"start\"]}', '\\x1b[31m'):\n"
         "    print(line)\n"
@@ -204,7 +212,7 @@ def test_noise_on_the_trainers_stdout_is_no_progress(lane: Lane, tmp_path: Path)
         'print(\'{"event": "start", "runs": 2, "steps": 6}\', end=\'\')'
     )
     events: list[Mapping[str, Any]] = []
-    lane.train(scripted(tmp_path, source), tmp_path, events.append)
+    run(lane, scripted(tmp_path, source), tmp_path, events.append)
     assert events == [{"event": "start", "runs": 2, "steps": 6}]
 
 
@@ -219,31 +227,31 @@ def test_noise_on_the_trainers_stdout_is_no_progress(lane: Lane, tmp_path: Path)
     ],
     ids=["sentence", "silent", "killed", "odd-signal", "noisy"],
 )
-def test_a_trainer_that_fails_is_told_in_one_sentence(lane: Lane, tmp_path: Path, source: str, complaint: str) -> None:
+def test_a_trainer_that_fails_is_told_in_one_sentence(lane: Make, tmp_path: Path, source: str, complaint: str) -> None:
     with pytest.raises(LaneError, match=complaint) as failure:
-        lane.train(scripted(tmp_path, source), tmp_path, silent)
+        run(lane, scripted(tmp_path, source), tmp_path)
     assert "the trainer ended without results" in str(failure.value)
     assert "run the same command again" in str(failure.value)
     assert len(str(failure.value)) < 600
 
 
-def test_what_finished_before_a_failure_is_kept(lane: Lane, tmp_path: Path) -> None:
+def test_what_finished_before_a_failure_is_kept(lane: Make, tmp_path: Path) -> None:
     source = "first = not (out / 'tried').exists()\n(out / 'tried').write_text('x')\nsys.exit(1 if first else 0)"
     archive = scripted(tmp_path, source)
     with pytest.raises(LaneError):
-        lane.train(archive, tmp_path, silent)
-    assert (lane.train(archive, tmp_path, silent).directory / "tried").exists()
+        run(lane, archive, tmp_path)
+    assert (run(lane, archive, tmp_path) / "tried").exists()
 
 
-def test_a_changed_bundle_is_refused_before_anything_runs(lane: Lane, tmp_path: Path) -> None:
+def test_a_changed_bundle_is_refused_before_anything_runs(lane: Make, tmp_path: Path) -> None:
     archive = scripted(tmp_path, "(out / 'ran').write_text('x')")
     archive.write_bytes(archive.read_bytes().replace(b"'ran'", b"'run'"))
     with pytest.raises(AamsError, match="is not a readable bundle"):
-        lane.train(archive, tmp_path, silent)
+        run(lane, archive, tmp_path)
     assert not list(tmp_path.rglob("r?n"))
 
 
-def test_an_interruption_ends_the_trainer_and_goes_up(lane: Lane, tmp_path: Path) -> None:
+def test_an_interruption_ends_the_trainer_and_goes_up(lane: Make, tmp_path: Path) -> None:
     source = (
         "signal.signal(signal.SIGTERM, lambda *_: ((out / 'asked').write_text('x'), sys.exit(130)))\n"
         'print(\'{"event": "start", "runs": 2, "steps": 6}\', flush=True)\ntime.sleep(60)'
@@ -253,13 +261,67 @@ def test_an_interruption_ends_the_trainer_and_goes_up(lane: Lane, tmp_path: Path
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        lane.train(scripted(tmp_path, source), tmp_path, interrupt)
+        run(lane, scripted(tmp_path, source), tmp_path, interrupt)
     deadline = time.monotonic() + 5  # what is in bubblewrap's namespace dies a moment after it
     while running(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert running(tmp_path) == []
     if isolation() != "bubblewrap":  # whose death takes its children with it at once; finished runs are on disk then
         assert list(tmp_path.rglob("asked")), "it was asked first, so that it can put finished runs away"
+
+
+COUNTED = "with (out / 'starts').open('a') as starts:\n    starts.write('x')\n"
+SLOW = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))\ntime.sleep(60)"
+
+
+def wait_for(met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not met() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert met()
+
+
+def test_a_bundle_that_is_submitted_twice_is_trained_once(lane: Make, tmp_path: Path) -> None:
+    archive = scripted(tmp_path, COUNTED + "time.sleep(1)\n(out / 'results.json').write_text('{}')")
+    first, other = lane(tmp_path), lane(tmp_path)
+    handle = first.submit(archive)
+    assert first.submit(archive) == handle == other.submit(archive)
+    assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", handle.name) and len(handle.name) <= 50
+    assert other.poll(handle).status in (Status.QUEUED, Status.RUNNING)
+    wait_for(lambda: first.poll(handle).status is Status.DONE)
+    assert lane(tmp_path).submit(archive) == handle
+    assert lane(tmp_path).poll(handle).status is Status.DONE
+    assert (lane(tmp_path).fetch(handle, tmp_path / "returned") / "starts").read_text() == "x"
+
+
+def test_a_session_that_was_cancelled_has_no_results_and_may_be_submitted_again(lane: Make, tmp_path: Path) -> None:
+    archive = scripted(tmp_path, COUNTED + SLOW)
+    where = lane(tmp_path)
+    handle = where.submit(archive)
+    wait_for(lambda: where.poll(handle).status is Status.RUNNING)
+    where.cancel(handle)
+    where.cancel(handle)
+    assert where.poll(handle).status in (Status.CANCELLED, Status.FAILED, Status.MISSING)
+    with pytest.raises(LaneError, match="there are no results"):
+        where.fetch(handle, tmp_path / "returned")
+    assert where.submit(archive) == handle
+    wait_for(lambda: where.poll(handle).status is Status.RUNNING)
+    where.cancel(handle)
+
+
+def test_what_was_never_submitted_is_missing_and_may_be_cancelled(lane: Make, tmp_path: Path) -> None:
+    where = lane(tmp_path / "nowhere")
+    handle = Handle(where.NAME, "aams-trial-0-00000000-language-000000000000")
+    where.cancel(handle)
+    assert where.poll(handle).status is Status.MISSING
+    with pytest.raises(LaneError, match="there are no results"):
+        where.fetch(handle, tmp_path / "returned")
+
+
+def test_a_lane_says_what_it_can_still_take(lane: Make, tmp_path: Path) -> None:
+    quota = lane(tmp_path).quota()
+    assert quota.sessions is None or quota.sessions >= 0
+    assert quota.seconds is None or quota.seconds >= 0
 
 
 def running(place: Path) -> list[str]:

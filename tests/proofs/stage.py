@@ -177,7 +177,7 @@ def _prepare(place: Path, candidate: Path) -> None:
     import domains
     from aams import cli, views
     from aams.cycle import lab as labs
-    from aams.lanes.local import train
+    from aams.lanes import LANES, train
     from aams.worker import Worker
 
     canned_service = load(HERE / "canned_service.py")
@@ -216,7 +216,7 @@ def _prepare(place: Path, candidate: Path) -> None:
 
     def trained(told: Any) -> Path:
         archive = Path(told["bundle"])
-        return train(archive, archive.parent, lambda _: None).directory
+        return train(LANES["local"](archive.parent), archive, archive.parent / "returned", lambda _: None)
 
     views.write_views(root, [])
     keep("new")
