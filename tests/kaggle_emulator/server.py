@@ -179,19 +179,22 @@ class KaggleHandler(BaseHTTPRequestHandler):
         session = next(each for each in sessions if str(each.id) == number)
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.close_connection = True
         sent = 0
         while not self.server.stopping.is_set():
             is_over = session.status not in WAITING
-            for entry in session.log[sent:]:
-                self.wfile.write(b"data: " + json.dumps(entry).encode() + b"\n\n")
-                sent += 1
-            self.wfile.flush()
+            new = session.log[sent:]
+            sent += len(new)
+            events = [json.dumps(entry) for entry in new] + ["END_OF_LOG"] * is_over
+            content = "".join(f"data: {event}\n\n" for event in events).encode()
+            if content:
+                self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
             if is_over:
-                self.wfile.write(b"data: END_OF_LOG\n\n")
+                self.wfile.write(b"0\r\n\r\n")
                 return
+            self.wfile.flush()
             time.sleep(0.05)
 
 
