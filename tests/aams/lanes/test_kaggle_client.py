@@ -7,15 +7,19 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aams.errors import ResultError
 from aams.lanes import kaggle_calls, kaggle_client
 from aams.lanes.kaggle_account import KINDS
 from aams.lanes.kaggle_calls import KaggleError, ask
 from aams.records import Manifest
+from aams.results_archive import unpack_results
 
 Bundle = tuple[Path, Manifest]
 
@@ -29,12 +33,16 @@ def kernel(account: Any, small_bundle: Bundle) -> Path:
     return folder
 
 
-def failure(do: str, **fields: Any) -> tuple[str, str]:
-    """Kind and words of a request that is not done."""
+def failure_of(act: Callable[[], object]) -> tuple[str, str]:
+    """Kind and words of what is not done."""
     with pytest.raises(KaggleError) as caught:
-        ask(do, **fields)
+        act()
     assert caught.value.kind in KINDS
     return caught.value.kind, str(caught.value)
+
+
+def failure(do: str, **fields: Any) -> tuple[str, str]:
+    return failure_of(lambda: ask(do, **fields))
 
 
 def test_the_quota_is_told_in_seconds_with_whose_it_is(account: Any) -> None:
@@ -81,12 +89,6 @@ def test_a_data_set_without_its_file_is_no_data_set(account: Any, small_bundle: 
     account.site.fail_next("^/upload/", 400)
     kind, said = failure_of(lambda: account.put(small_bundle[0]))
     assert (kind, "not all files of the data set were taken: ['bundle.bin']" in said) == ("refused", True)
-
-
-def failure_of(act: Any) -> tuple[str, str]:
-    with pytest.raises(KaggleError) as caught:
-        act()
-    return caught.value.kind, str(caught.value)
 
 
 def test_a_push_is_put_off_and_carried_out_once(account: Any, kernel: Path) -> None:
@@ -178,6 +180,22 @@ def test_outputs_come_by_exact_name_within_a_limit(running_account: Any, kernel:
     assert failure("output", names=["sub/results.zip"], **fields)[0] == "invalid"
     assert [path.name for path in place.iterdir()] == ["results.zip"]
     assert ask("logs", slug="aams-kernel", max_bytes=10) == {"text": "xxxx\nlast\n", "whole": True}
+
+
+def test_an_output_that_was_cut_at_kaggle_is_no_archive_of_results(
+    running_account: Any, kernel: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "whole.zip", "w") as archive:
+        archive.writestr("results.json", "{}")
+    content = (tmp_path / "whole.zip").read_bytes()
+    (kernel / "kernel.py").write_text(f"open('results.zip', 'wb').write({content!r})")
+    running_account.site.next_session("partial")
+    running_account.push(kernel)
+    running_account.site.wait_for_sessions()
+    found = ask("output", slug="aams-kernel", names=["results.zip"], folder=str(tmp_path), max_bytes=500)
+    assert found["files"] == {"results.zip": len(content) // 2}
+    with pytest.raises(ResultError):
+        unpack_results(tmp_path / "results.zip", tmp_path / "back")
 
 
 def test_a_log_is_followed_up_to_the_deadline(running_account: Any, kernel: Path) -> None:
