@@ -66,15 +66,15 @@ class Sessions:
         self.wait(30)
 
     def _go(self, session: Session, inputs: Mapping[str, Path]) -> None:
-        status, failure = "ERROR", "The session could not be started"
         try:
             status, failure = self._run(session, inputs)
             _spoil(session)
-        finally:
-            with self._idle:
-                self._site.end(session, status, failure)
-                self._running.remove(session)
-                self._idle.notify_all()
+        except OSError as error:
+            status, failure = "ERROR", f"The session could not be started: {error}"
+        with self._idle:
+            self._site.end(session, status, failure)
+            self._running.remove(session)
+            self._idle.notify_all()
 
     def _run(self, session: Session, inputs: Mapping[str, Path]) -> tuple[str, str]:
         """Run it to its end; gives the name of `KernelWorkerStatus` and the failure."""
