@@ -1,4 +1,4 @@
-"""What every room shares: golden files, a strategy that draws valid specs from the grammar, GitHub's emulator."""
+"""What every room shares: golden files, a strategy that draws valid specs from the grammar, the emulators."""
 
 from __future__ import annotations
 
@@ -50,11 +50,19 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @pytest.fixture(scope="session")
 def github_emulator() -> ModuleType:
-    """The emulator of tests/github_emulator: `github_emulator.GitHubEmulator(folder)`, to be closed after use.
+    """The emulator of tests/github_emulator: `github_emulator.GitHubEmulator(folder)`, to be closed after use."""
+    return _emulator("github_emulator")
 
-    Tests are no packages, so it is loaded as one here: its modules import each other as `github_emulator.<module>`.
-    """
-    folder = Path(__file__).parent / "github_emulator"
+
+@pytest.fixture(scope="session")
+def kaggle_emulator() -> ModuleType:
+    """The emulator of tests/kaggle_emulator: `kaggle_emulator.KaggleEmulator(folder)`, to be closed after use."""
+    return _emulator("kaggle_emulator")
+
+
+def _emulator(name: str) -> ModuleType:
+    """Tests are no packages, so an emulator is loaded as one here: its modules import each other by its name."""
+    folder = Path(__file__).parent / name
     place = {"submodule_search_locations": [str(folder)]}
     specification = importlib.util.spec_from_file_location(folder.name, folder / "emulator.py", **place)
     assert specification and specification.loader
