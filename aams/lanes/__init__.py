@@ -7,9 +7,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from aams.lanes.base import Handle, Lane, Quota, Report, Standing, Status, train
+from aams.lanes.kaggle import Kaggle
 from aams.lanes.local import Local
+from safety.contract import Contract
 
 __all__ = ["LANES", "Handle", "Lane", "Quota", "Report", "Standing", "Status", "train"]
 
-LANES: Mapping[str, Callable[[Path], Lane]] = MappingProxyType({Local.NAME: Local})
-"""Each makes a lane from the folder that one dispatch may use here."""
+LANES: Mapping[str, Callable[[Path, Contract], Lane]] = MappingProxyType({Local.NAME: Local, Kaggle.NAME: Kaggle})
+"""Each makes a lane from the folder that one dispatch may use here, and the contract."""

@@ -121,6 +121,9 @@ class Lane(Protocol):
     def cancel(self, handle: Handle) -> None:
         """End a session; what finished is kept where it can be. One that has ended is left as it is."""
 
+    def discard(self, handle: Handle) -> None:
+        """Forget a session that has ended and whose results are kept elsewhere."""
+
     def quota(self) -> Quota:
         """What the lane can still take."""
 
@@ -148,7 +151,9 @@ def train(lane: Lane, bundle: Path, into: Path, report: Report) -> Path:
     if standing.status is not Status.DONE:
         said = standing.said or str(standing.status)
         raise LaneError(Problem("the trainer ended without results", said, "run the same command again"))
-    return lane.fetch(handle, into)
+    returned = lane.fetch(handle, into)
+    lane.discard(handle)
+    return returned
 
 
 def _follow(lane: Lane, handle: Handle, report: Report) -> Standing:

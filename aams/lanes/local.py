@@ -22,6 +22,7 @@ from aams.canonical import digest, to_data
 from aams.errors import AamsError, LaneError, Problem
 from aams.files import digest_file, exclusive
 from aams.lanes.base import Handle, Quota, Standing, Status, is_event, session_name
+from safety.contract import Contract
 
 GRACE_S = 20.0
 PARALLEL_RUNS = 2
@@ -36,7 +37,7 @@ class Local:
     LASTS: ClassVar[bool] = False
     POLL_S: ClassVar[float] = 0.05
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, contract: Contract) -> None:
         """Prepare; nothing is written yet."""
         self._place = place
         self._session: _Session | None = None
@@ -89,6 +90,9 @@ class Local:
         """End the trainer of this process, after it has put its finished runs away."""
         if self._session:
             self._session.stop()
+
+    def discard(self, handle: Handle) -> None:
+        """Nothing: the folder is the dispatch's."""
 
     def quota(self) -> Quota:
         """This machine takes what it is given."""

@@ -66,7 +66,7 @@ def record(domain: str, place: Path) -> None:
         plan = Plan(cycle, "root", batch, domain, "G000", "", "", "", (spec,), runs, compute)
         envelope = Envelope(new_nonce(), "2026-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "")
         sent = dispatch(place, plan, prepared, contract, partial(sealed_by, envelope))
-        returned = train(LANES["local"](sent.work), sent.archive, sent.work / "returned", lambda event: None)
+        returned = train(LANES["local"](sent.work, contract), sent.archive, sent.work / "returned", lambda event: None)
         results = read_results(returned, sent.manifest, costs)
         jobs = [job(domain, model, results.weights[run.name], holdout, items) for run in runs]
         with Worker(ROOT) as worker:

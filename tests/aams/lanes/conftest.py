@@ -3,48 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
-from safetensors.numpy import save
 
-from aams import bundle, confine
 from aams.canonical import digest, sha256, to_data
 from aams.lanes.kaggle_calls import ask
 from aams.lanes.kaggle_kernel import Kind, Machine, Parameters, write_dataset, write_kernel
-from aams.records import Budget, Envelope, Inputs, Manifest, Run
-from safety.manifest import freeze
-
-MODEL = b"""\
-from torch import nn
-
-
-class Model(nn.Module):
-    context = 8
-
-    def __init__(self):
-        super().__init__()
-        self.embed = nn.Embedding(256, 4)
-        self.head = nn.Linear(4, 256)
-
-    def forward(self, tokens):
-        return self.head(self.embed(tokens))
-"""
-SPEC = sha256(MODEL)
-RECIPE = {
-    "optimizer": {"op": "sgd", "lr": 0.01, "momentum": 0.0, "weight_decay": 0.0},
-    "schedule": {"op": "constant", "warmup": 0.0},
-    "batch_tokens": 32,
-    "clip": 0.0,
-    "label_smoothing": 0.0,
-    "precision": "fp32",
-}
+from aams.records import Manifest
+from tests.aams.lanes.bundles import packed
 
 
 class Account:
@@ -111,32 +82,4 @@ def running_account(kaggle_emulator: ModuleType, account: Account) -> Account:
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     """A bundle of two runs, three steps each, with the real trainer."""
-    tokens = np.frombuffer(b"the quick brown fox jumps over the lazy dog. " * 8, dtype=np.uint8)
-    tree = {"schema_version": 1, "domain": "language", "model": {}, "training": RECIPE}
-    files = {
-        f"specs/{SPEC}.json": json.dumps(tree).encode(),
-        f"models/{SPEC}.py": MODEL,
-        "data/train.safetensors": save({"tokens": tokens.copy()}),
-        "data/validation.safetensors": save({"tokens": tokens[:34].reshape(2, 17).copy()}),
-        **{f"trainer/{path.name}": path.read_bytes() for path in bundle.TRAINER.glob("*.py")},
-    }
-    inputs = Inputs(
-        schema_version=1,
-        cycle="language-kaggle",
-        stage="attempt",
-        batch=0,
-        domain="language",
-        generation="G001",
-        sealed="5" * 64,
-        parent="G000",
-        parent_weights="",
-        corpus="small",
-        digests={},
-        files=bundle.digests(files),
-        runs=(Run("child-0", "child", 0, SPEC, 11, 3), Run("control-0", "control", 0, SPEC, 12, 3)),
-        compute_flops=1000,
-        budget=Budget(items=1000, steps=10, memory_bytes=2**31, wall_s=60, disk_bytes=2**22),
-        confinement=confine.ISOLATIONS,
-    )
-    manifest = freeze(inputs, Envelope("0" * 64, "2026-11-21T01:40:00Z", "2026-11-22T01:40:00Z", ""))
-    return bundle.pack(manifest, files, tmp_path_factory.mktemp("bundle")), manifest
+    return packed(tmp_path_factory.mktemp("bundle"))

@@ -12,11 +12,12 @@ import pytest
 
 from aams.canonical import digest, sha256, to_data
 from aams.errors import AamsError
-from aams.lanes import local
+from aams.lanes import LANES, train
 from aams.lanes.kaggle_calls import ask
 from aams.lanes.kaggle_kernel import RESULTS, Kind, Parameters, write_dataset, write_kernel
 from aams.records import Manifest
 from aams.results_archive import pack_results, unpack_results
+from safety.contract import CONTRACT_PATH, load_contract
 
 GOOD = Parameters("aams-data", "a" * 64, "b" * 64)
 
@@ -47,9 +48,10 @@ def test_a_bundle_goes_up_trains_and_its_results_come_back_as_the_local_lane_giv
     assert (tmp_path / "again.zip").read_bytes() == (tmp_path / RESULTS).read_bytes()
 
     (tmp_path / "here").mkdir()
-    returned = local.train(archive, tmp_path / "here", lambda event: None)
+    here = LANES["local"](tmp_path / "here", load_contract(Path(__file__).parents[3] / CONTRACT_PATH))
+    returned = train(here, archive, tmp_path / "returned", lambda event: None)
     for run in results["runs"]:
-        weights = (returned.directory / f"{run['name']}.safetensors").read_bytes()
+        weights = (returned / f"{run['name']}.safetensors").read_bytes()
         assert (
             sha256(weights) == run["weights"] == sha256((tmp_path / "back" / f"{run['name']}.safetensors").read_bytes())
         )
