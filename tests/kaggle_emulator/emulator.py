@@ -97,6 +97,7 @@ class KaggleEmulator:
             "KAGGLE_KEY": self.user(name),
             "http_proxy": self.url,
             "no_proxy": "",
+            "NO_PROXY": "",
         }
 
     def dataset(self, ref: str) -> Dataset | None:
