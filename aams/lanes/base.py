@@ -14,8 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from aams.bundle import manifest_in
 from aams.errors import LaneError, Problem
-from aams.records import Manifest
+from aams.files import digest_file
 
 Report = Callable[[Mapping[str, Any]], None]
 """Takes the trainer's progress events as they come."""
@@ -88,6 +89,9 @@ class Lane(Protocol):
     LASTS: ClassVar[bool]
     POLL_S: ClassVar[float]
 
+    def handle_of(self, bundle: Path) -> Handle:
+        """The session of a bundle, whether it was submitted or not."""
+
     def submit(self, bundle: Path) -> Handle:
         """Have a bundle trained. One that is on its way or done is left as it is; a try that failed is gone on with.
 
@@ -128,10 +132,14 @@ class Lane(Protocol):
         """What the lane can still take."""
 
 
-def session_name(manifest: Manifest, archive_digest: str) -> str:
-    """A session's name, at most 50 letters, digits and hyphens: what is trained, the bundle, the cycle."""
-    inputs = manifest.inputs
-    return f"aams-{inputs.stage}-{inputs.batch}-{archive_digest[:8]}-{inputs.cycle}"
+def session_name(bundle: Path) -> str:
+    """A session's name, at most 50 letters, digits and hyphens: what is trained, the bundle, the cycle.
+
+    Raises:
+        ResultError: it is no bundle.
+    """
+    inputs = manifest_in(bundle).inputs
+    return f"aams-{inputs.stage}-{inputs.batch}-{digest_file(bundle)[:8]}-{inputs.cycle}"
 
 
 def train(lane: Lane, bundle: Path, into: Path, report: Report) -> Path:
