@@ -129,6 +129,7 @@ class RunSummary:
 
     Attributes:
         spec: what was trained; "" for an attempt's child, which is sealed until the verdict.
+        status: finished, stopped by a limit, failed, or dropped at a rung.
         accuracy, bits: on validation, None when it did not finish.
         loss_last: in nats, 0 when it did not get as far.
         law_violations: how many it reported, and one more when a limit of the budget stopped it.
@@ -174,7 +175,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class TrialScore:
-    """Validation accuracy of one trial, recomputed from its weights; None when it did not finish."""
+    """Validation accuracy of one trial, recomputed from its weights; None when it was dropped or did not finish."""
 
     spec: str
     accuracy: float | None
