@@ -8,7 +8,7 @@ closed. A re-challenge is opened, frozen, trained, looked, closed; a rollback is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -333,6 +333,16 @@ EVENTS: dict[str, type[Facts]] = {
     "approved": Approved,
     "closed": Closed,
 }
+
+
+def without_score(trained: Iterable[Trained]) -> dict[str, str]:
+    """Why a trial has no score, by spec: the rung it was dropped at, or that it did not finish."""
+    return {
+        run.spec: run.reason if run.status == "dropped" else "did not finish"
+        for one in trained
+        for run in one.runs
+        if run.status != "finished"
+    }
 
 
 def event_name(facts: Facts) -> str:
