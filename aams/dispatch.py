@@ -13,10 +13,10 @@ from pathlib import Path
 
 from aams import bundle
 from aams.canonical import digest, sha256
-from aams.records import Arm, Cost, Envelope, Inputs, Manifest, Run, Spec, Stage
+from aams.records import Arm, Cost, Envelope, Inputs, Manifest, Run, Rung, Spec, Stage
 from compiler.render import template_digests
 from domains.base import Prepared
-from safety.contract import Contract
+from safety.contract import Contract, Cut
 from safety.manifest import freeze, read_manifest, write_manifest
 
 HERE = Path(__file__).parent.parent
@@ -90,6 +90,18 @@ def plan_runs(
     )
 
 
+def plan_rungs(runs: Iterable[Run], cuts: Sequence[Cut]) -> tuple[Rung, ...]:
+    """Where the children of these runs are compared, in whole numbers; a cut that would keep them all is left out."""
+    children = left = sum(run.arm == "child" for run in runs)
+    rungs = []
+    for cut in cuts:
+        keep = -(-children // cut.keep_one_in)
+        if keep < left:
+            rungs.append(Rung(cut.percent, keep))
+            left = keep
+    return tuple(rungs)
+
+
 def steps(cost: Cost, compute_flops: int) -> int:
     """Training steps that a spec gets for the domain's compute."""
     return max(1, compute_flops // cost.step_flops)
@@ -131,6 +143,7 @@ def dispatch(
         digests=trusted_digests(prepared, contract),
         files=bundle.digests(files),
         runs=plan.runs,
+        rungs=plan_rungs(plan.runs, contract.rungs) if plan.stage == "trial" else (),
         compute_flops=plan.compute_flops,
         budget=contract.budget,
         confinement=contract.confinement,

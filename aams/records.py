@@ -131,6 +131,14 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """Where children are compared: after `percent` % of its steps a child goes on if it is among the best `keep`."""
+
+    percent: int
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything a training may depend on; deterministic for a commit and a seed.
 
@@ -138,6 +146,7 @@ class Inputs:
         batch: which of a stage's bundles it is, from 0: an attempt asks for pairs until it is decided.
         generation: the number that a root or an attempt took; "" for trials.
         sealed: commitment to what an attempt's child is, opened after the verdict; "" for trials and roots.
+        rungs: where the children of trials are compared; none in other stages.
         files: every file of the bundle but the manifest, path to SHA-256, exact.
         parent: generation of the champion at proposal, or "" for a root.
         parent_weights: digest of the champion's weights, or "".
@@ -159,6 +168,7 @@ class Inputs:
     digests: Mapping[str, str]
     files: Mapping[str, str]
     runs: tuple[Run, ...]
+    rungs: tuple[Rung, ...]
     compute_flops: int
     budget: Budget
     confinement: tuple[str, ...]

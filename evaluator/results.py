@@ -17,8 +17,9 @@ from aams.errors import AamsError, Problem, ResultError
 from aams.files import digest_file, is_leftover, read_bounded
 from aams.records import Cost, Manifest, Run
 from aams.strict import read_json
+from evaluator.rungs import DROPPED, Decided, misfit
 from safety.clock import is_time
-from safety.manifest import manifest_digest
+from safety.manifest import TAKEN, manifest_digest
 
 RESULTS_NAME = "results.json"
 SCHEMA_VERSION = 1
@@ -26,7 +27,7 @@ MAX_RESULTS_BYTES = 4 * 1024 * 1024
 MAX_CURVE_POINTS = 64
 MAX_VIOLATIONS = 100
 TIMINGS = frozenset({"wall_s", "cpu_s", "train_cpu_s", "latency_ms", "peak_memory_bytes"})
-STATUSES = ("finished", "stopped", "failed")
+STATUSES = ("finished", "stopped", "failed", DROPPED)
 
 _TEXT = re.compile(r"[ -~]{0,300}")
 
@@ -73,7 +74,13 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the trained bytes depend on beside the bundle."""
+    """What the trained bytes depend on beside the bundle.
+
+    Attributes:
+        deterministic: what torch does about an operation that is not: error, warn or off.
+        device: the accelerator's name, or cpu.
+        compute, driver, cuda, cudnn: its capability and the versions of what drives it; "" on a cpu.
+    """
 
     python: str
     torch: str
@@ -82,7 +89,12 @@ class Environment:
     processor: str
     capability: str
     threads: int
+    deterministic: str
     device: str
+    compute: str
+    driver: str
+    cuda: str
+    cudnn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +107,19 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All of `results.json`. `fingerprint` is the digest of `environment`; `isolation` is what confined the trainer."""
+    """All of `results.json`.
+
+    Attributes:
+        rungs: what was decided about the children of a trial, replayed.
+        fingerprint: digest of `environment`.
+        isolation: what confined the trainer.
+    """
 
     schema_version: int
     manifest: str
     nonce: str
     runs: tuple[RunResult, ...]
+    rungs: tuple[Decided, ...]
     environment: Environment
     fingerprint: str
     isolation: str
@@ -121,7 +140,7 @@ def read_results(folder: Path, manifest: Manifest, costs: Mapping[str, Cost]) ->
 
     Args:
         folder: holds results.json and `<run>.safetensors` of every finished run. The trainer's own notes,
-            `<run>.json`, may lie there too and are not read.
+            `<run>.json`, `rungs.json` and `progress.json`, may lie there too and are not read.
         manifest: the frozen one; a returned copy counts for nothing.
         costs: what each spec of the manifest costs, by id.
 
@@ -139,6 +158,8 @@ def read_results(folder: Path, manifest: Manifest, costs: Mapping[str, Cost]) ->
     by_name = {result.name: result for result in results.runs}
     for run in manifest.inputs.runs:
         _check_run(by_name[run.name], run, costs[run.spec], path)
+    odd = misfit(manifest.inputs, results.rungs, by_name)
+    _must(path, odd.partition(": ")[0], not odd, odd.partition(": ")[2])
     finished = [result for result in results.runs if result.status == "finished"]
     _check_folder(folder, manifest, {f"{result.name}.safetensors" for result in finished})
     weights = {result.name: folder / f"{result.name}.safetensors" for result in finished}
@@ -193,7 +214,12 @@ def _check_run(result: RunResult, run: Run, cost: Cost, path: Path) -> None:
     violations = result.law_violations
     _must(path, f"{at}.law_violations", len(violations) <= MAX_VIOLATIONS, f"must be at most {MAX_VIOLATIONS}")
     _must(path, f"{at}.law_violations", all(map(_TEXT.fullmatch, violations)), "must be short plain texts")
-    _must(path, f"{at}.law_violations", not (is_finished and violations), "must be none in a run that finished")
+    _must(
+        path,
+        f"{at}.law_violations",
+        not violations or result.status in ("failed", "stopped"),
+        "must be none in a run that finished or was dropped",
+    )
     _must(path, f"{at}.validation.accuracy", 0 <= result.validation.accuracy <= 1, "must lie in [0, 1]")
     _must(path, f"{at}.validation.bits", result.validation.bits >= 0, "must not be negative")
     _must(path, f"{at}.timing", set(result.timing) <= TIMINGS, f"must be of {', '.join(sorted(TIMINGS))}")
@@ -225,9 +251,9 @@ def _is_curve(result: RunResult, run: Run) -> bool:
 
 
 def _check_folder(folder: Path, manifest: Manifest, weights: set[str]) -> None:
-    notes = {f"{run.name}.json" for run in manifest.inputs.runs}
+    notes = {f"{name}.json" for name in (*TAKEN, *(run.name for run in manifest.inputs.runs))}
     found = {path.name for path in folder.iterdir() if not is_leftover(path)}
-    for name in sorted(found - weights - notes - {RESULTS_NAME}):
+    for name in sorted(found - weights - notes):
         raise ResultError(Problem("is not a file that the manifest's runs return", file=str(folder / name)))
     for name in sorted(weights - found):
         raise ResultError(Problem("is missing, and its run is said to have finished", file=str(folder / name)))

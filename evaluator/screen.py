@@ -18,7 +18,7 @@ def screen(control: float, trials: Mapping[str, float | None], margin: Decimal) 
 
     Args:
         control: validation accuracy of the control.
-        trials: validation accuracy by spec id; None for a trial that did not finish or could not be scored.
+        trials: validation accuracy by spec id; None for one that was dropped, did not finish or could not be scored.
         margin: the contract's screen_margin.
     """
     scored = {spec: value for spec, value in trials.items() if value is not None and math.isfinite(value)}

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -118,6 +119,14 @@ class Kaggle:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """After `percent` % of their steps, of the children of a trial one in `keep_one_in` goes on, rounded up."""
+
+    percent: int
+    keep_one_in: int
+
+
+@dataclass(frozen=True, slots=True)
 class Law:
     """One law of training."""
 
@@ -142,6 +151,7 @@ class Contract:
     data: Data
     criteria: Criteria
     promotion: Promotion
+    rungs: tuple[Cut, ...]
     cooldown: Cooldown
     karma: Karma
     autonomy: Literal["manual", "supervised", "autonomous"]
@@ -175,6 +185,9 @@ def load_contract(path: Path) -> Contract:
     contract = from_data(Contract, {**document.data, "digest": sha256(content)}, str(path))
     if contract.promotion.pairs_min > contract.promotion.pairs_max:
         raise failure("promotion.pairs_min is above promotion.pairs_max", contract.promotion.pairs_min, file=str(path))
+    for earlier, later in pairwise(contract.rungs):
+        if earlier.percent >= later.percent or earlier.keep_one_in >= later.keep_one_in:
+            raise failure("rungs must rise in percent and in keep_one_in", later.percent, file=str(path))
     numbers = [law.law for law in contract.laws]
     if numbers != sorted(set(numbers)):
         raise failure("laws must be numbered in order", ", ".join(map(str, numbers)), file=str(path))

@@ -8,7 +8,7 @@ closed. A re-challenge is opened, frozen, trained, looked, closed; a rollback is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -129,6 +129,7 @@ class RunSummary:
 
     Attributes:
         spec: what was trained; "" for an attempt's child, which is sealed until the verdict.
+        status: finished, stopped by a limit, failed, or dropped at a rung.
         accuracy, bits: on validation, None when it did not finish.
         loss_last: in nats, 0 when it did not get as far.
         law_violations: how many it reported, and one more when a limit of the budget stopped it.
@@ -174,7 +175,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class TrialScore:
-    """Validation accuracy of one trial, recomputed from its weights; None when it did not finish."""
+    """Validation accuracy of one trial, recomputed from its weights; None when it was dropped or did not finish."""
 
     spec: str
     accuracy: float | None
@@ -332,6 +333,16 @@ EVENTS: dict[str, type[Facts]] = {
     "approved": Approved,
     "closed": Closed,
 }
+
+
+def without_score(trained: Iterable[Trained]) -> dict[str, str]:
+    """Why a trial has no score, by spec: the rung it was dropped at, or that it did not finish."""
+    return {
+        run.spec: run.reason if run.status == "dropped" else "did not finish"
+        for one in trained
+        for run in one.runs
+        if run.status != "finished"
+    }
 
 
 def event_name(facts: Facts) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from aams.canonical import SHA256, canonical_json, digest, from_data, to_data
@@ -17,6 +18,8 @@ from aams.records import Envelope, Inputs, Manifest
 from aams.strict import SLUG, read_json
 
 MANIFEST_NAME = "manifest.json"
+TAKEN = ("progress", "results", "rungs")
+"""Names of a trainer's own files, which no run's may be mistaken for."""
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
 
@@ -72,9 +75,7 @@ def check_manifest(manifest: Manifest, source: str) -> None:
     """
     inputs = manifest.inputs
     names = [run.name for run in inputs.runs]
-    badly_named = [
-        name for name in (*names, inputs.cycle, inputs.domain) if not SLUG.fullmatch(name) or name == "results"
-    ]
+    badly_named = [name for name in (*names, inputs.cycle, inputs.domain) if not SLUG.fullmatch(name) or name in TAKEN]
     badly_named += [name for name in inputs.files if not _is_inside(name)]
     digests = (
         *inputs.files.values(),
@@ -88,6 +89,11 @@ def check_manifest(manifest: Manifest, source: str) -> None:
         raise failure("a name or digest is not of the allowed form", repr(badly_named[0][:80]), file=source)
     if len(set(names)) != len(names) or not names:
         raise failure("runs must have names, each its own", ", ".join(names), file=source)
+    children = sum(run.arm == "child" for run in inputs.runs)
+    levels = [(0, children), *((rung.percent, rung.keep) for rung in inputs.rungs), (100, 0)]
+    rises = all(one[0] < other[0] and one[1] > other[1] for one, other in pairwise(levels))
+    if inputs.rungs and (inputs.stage != "trial" or not rises):
+        raise failure("rungs must rise and keep ever fewer of a trial's children", inputs.stage, file=source)
 
 
 def check_files(manifest: Manifest, root: Path) -> None:

@@ -1,8 +1,9 @@
 """Train every run of a bundle: `python -m trainer BUNDLE_DIR OUT_DIR`.
 
-Takes a bundle, gives `results.json`, `<run>.safetensors` for each finished run, and progress as JSON lines on stdout.
-Started again after an interruption it keeps the runs that are finished. Exit status: 0 done (a failed run is a result),
-1 a bad bundle or a full disk, 2 usage, 130 interrupted; finished runs are then kept and nothing is half-written.
+Takes a bundle, gives `results.json`, `<run>.safetensors` for each finished run, and progress as JSON lines on stdout
+and in `progress.json`. Started again after it was interrupted or killed, it keeps the runs that are finished and goes
+on with the others at their checkpoints, to the same bytes. Exit status: 0 done (a failed run is a result), 1 a bad
+bundle or a full disk, 2 usage, 130 interrupted; what was done is then kept and nothing is half-written.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ import argparse
 import contextlib
 import datetime
 import gc
-import json
 import os
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from trainer import results
 
+CHECKPOINT_S = 120.0
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -40,7 +40,7 @@ def main() -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         results.remove_parts(options.out)
         bundle = results.read_bundle(options.bundle, options.manifest_digest)
-        is_whole = _train(bundle, options.out, options.workers, options.isolation, interruption)
+        is_whole = _train(bundle, options, interruption)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         is_whole = False
@@ -63,6 +63,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=_cores(), help="runs at a time (default: cores)")
     parser.add_argument("--manifest-digest", default="", metavar="HEX", help="refuse a manifest with another digest")
     parser.add_argument("--isolation", default="none", help="how this process is confined, for the record")
+    parser.add_argument(
+        "--checkpoint-s", type=float, default=CHECKPOINT_S, metavar="S", help="seconds between a run's checkpoints"
+    )
     options = parser.parse_args()
     if options.workers < 1:
         parser.error("--workers must be at least 1")
@@ -86,41 +89,26 @@ def _listen_for_signals() -> int:
     return heard
 
 
-def _train(bundle: results.Bundle, out: Path, workers: int, isolation: str, interruption: int) -> bool:
+def _train(bundle: results.Bundle, options: argparse.Namespace, interruption: int) -> bool:
     """Train what is missing and write the results, unless interrupted; says whether they are whole."""
     gc.disable()
-    from trainer import runs  # imports torch, which must see _ENVIRONMENT
+    from trainer import runs, session  # these import torch, which must see _ENVIRONMENT
 
     gc.freeze()  # what torch's import left is there to stay: not searched at the end of this process, nor in its forks
     gc.enable()
     started_at = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     started = time.monotonic()
-    every = bundle.inputs["runs"]
-    _say({"event": "start", "runs": len(every), "steps": sum(run["steps"] for run in every)})
-    environment = runs.look_around()
-    records: dict[str, dict[str, Any]] = {}
-    for run in every:
-        if found := results.kept(out, bundle, environment, run["name"]):
-            records[run["name"]] = found
-            _say({"event": "done", "run": run["name"], "status": found["status"], "reason": ""})
-    missing = [run for run in every if run["name"] not in records]
-    with contextlib.closing(runs.outcomes(bundle, missing, workers, _say, interruption)) as ended:
-        for run, outcome, weights in ended:
-            record = results.record(run, outcome, weights)
-            if record["status"] == "finished":
-                results.keep(out, bundle, environment, record, weights)
-            records[run["name"]] = record
-            _say({"event": "done", "run": run["name"], "status": record["status"], "reason": record["reason"]})
-    if len(records) < len(every):
+    training = session.Session(bundle, options.out, runs.look_around(), options.checkpoint_s)
+    ended = runs.outcomes(
+        bundle, training.missing(), training.next_segment, options.workers, training.progress.hear, interruption
+    )
+    with contextlib.closing(ended):
+        for run, outcome, content in ended:
+            training.take(run, outcome, content)
+    if training.missing():
         return False
-    timing = {"started_at": started_at, "wall_s": round(time.monotonic() - started, 6)}
-    ordered = [records[run["name"]] for run in every]
-    results.write_results(out, bundle, environment, ordered, isolation, timing)
+    training.write({"started_at": started_at, "wall_s": round(time.monotonic() - started, 6)}, options.isolation)
     return True
-
-
-def _say(message: dict[str, Any]) -> None:
-    print(json.dumps(message, sort_keys=True), flush=True)
 
 
 if __name__ == "__main__":

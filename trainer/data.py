@@ -7,6 +7,7 @@ fixed normalisation, and draws nothing but from the run's seed.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,24 +35,32 @@ def items_per_step(domain: str, training: Mapping[str, Any], context: int) -> in
     return int(training["batch"])
 
 
-def batches(domain: str, arrays: Arrays, items: int, context: int, seed: int) -> Iterator[Batch]:
-    """Training batches without end, the same for the same seed.
+def batches(domain: str, arrays: Arrays, items: int, context: int, seed: int, skip: int = 0) -> Iterator[Batch]:
+    """Training batches without end, the same for the same seed; the first `skip` are left out.
 
     Language: windows of `context` + 1 tokens at random places. Others: epoch after epoch, each in a new order; a batch
     may hold the end of one epoch and the beginning of the next.
     """
+    rows = {"tokens": arrays["tokens"].unfold(0, context + 1, 1)} if domain == "language" else arrays
+    choices = _windows if domain == "language" else _epochs
+    count = len(next(iter(rows.values())))
     generator = torch.Generator().manual_seed(seed)
-    if domain == "language":
-        windows = arrays["tokens"].unfold(0, context + 1, 1)
-        while True:
-            chosen = torch.randint(len(windows), (items,), generator=generator)
-            yield split(domain, {"tokens": windows[chosen.to(windows.device)]})
+    for chosen in itertools.islice(choices(count, items, generator), skip, None):
+        yield split(domain, {name: array[chosen.to(array.device)] for name, array in rows.items()})
+
+
+def _windows(count: int, items: int, generator: torch.Generator) -> Iterator[Tensor]:
+    while True:
+        yield torch.randint(count, (items,), generator=generator)
+
+
+def _epochs(count: int, items: int, generator: torch.Generator) -> Iterator[Tensor]:
     order = torch.empty(0, dtype=torch.int64)
     while True:
         while len(order) < items:
-            order = torch.cat((order, torch.randperm(len(arrays["labels"]), generator=generator)))
-        chosen, order = order[:items], order[items:]
-        yield split(domain, {name: array[chosen.to(array.device)] for name, array in arrays.items()})
+            order = torch.cat((order, torch.randperm(count, generator=generator)))
+        yield order[:items]
+        order = order[items:]
 
 
 def split(domain: str, rows: Arrays) -> Batch:

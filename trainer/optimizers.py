@@ -26,6 +26,9 @@ class Optimizer(Protocol):
     def step(self, share: float) -> None:
         """Update every parameter from its gradient, at this share of the peak learning rate."""
 
+    def state(self) -> list[Tensor]:
+        """What it has gathered so far, always in the same order: to be saved, and to be filled again in place."""
+
 
 def build(model: nn.Module, recipe: Mapping[str, Any]) -> Optimizer:
     """Make the optimizer that a recipe names, for all parameters of a model."""
@@ -80,6 +83,10 @@ class AdamW:
                 maximize=False,
             )
 
+    def state(self) -> list[Tensor]:
+        """Both moments and the count of updates of every parameter."""
+        return [tensor for group in self.groups for tensor in (*group.first, *group.second, *group.steps)]
+
 
 class _Moments:
     """AdamW's state for parameters of one weight decay."""
@@ -113,6 +120,10 @@ class Sgd:
         torch._foreach_add_(self.velocity, gradients)
         torch._foreach_add_(self.parameters, gradients, alpha=-lr)
         torch._foreach_add_(self.parameters, self.velocity, alpha=-lr * self.momentum)
+
+    def state(self) -> list[Tensor]:
+        """The velocity of every parameter."""
+        return self.velocity
 
 
 class Muon:
@@ -153,6 +164,10 @@ class Muon:
             size = lr * math.sqrt(max(1.0, rows / columns))
             for parameter, direction in zip(stack, update.unbind(), strict=True):
                 parameter.mul_(1 - lr * self.decay).add_(direction.reshape(parameter.shape), alpha=-size)
+
+    def state(self) -> list[Tensor]:
+        """The velocities, and what AdamW has gathered."""
+        return [*self.velocities, *self.rest.state()]
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Everything the trainer reads and writes as JSON: the manifest, records of finished runs, and `results.json`.
+"""Everything the trainer reads and writes as JSON: the manifest, records of what ended, and `results.json`.
 
 Takes a bundle's directory and what its runs came to, gives files that are written whole or not at all. Whatever can
 differ between two equal trainings (times, memory) lies under a key named `timing`. Never imports torch by itself.
@@ -20,6 +20,8 @@ from typing import Any
 
 SCHEMA_VERSION = 1
 _RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TAKEN = ("progress", "results", "rungs")
+"""Names of the trainer's own files, which no run's may be mistaken for."""
 
 
 class BundleError(Exception):
@@ -49,7 +51,7 @@ def read_bundle(directory: Path, expected: str = "") -> Bundle:
     try:
         manifest = json.loads((directory / "manifest.json").read_bytes())
         inputs = manifest["inputs"]
-        for name in ("domain", "runs", "budget", "files"):
+        for name in ("domain", "runs", "rungs", "budget", "files"):
             inputs[name]
         nonce = str(manifest["envelope"]["nonce"])
         names = [run["name"] for run in inputs["runs"]]
@@ -58,8 +60,9 @@ def read_bundle(directory: Path, expected: str = "") -> Bundle:
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{directory / 'manifest.json'} is not a manifest: {type(error).__name__} {error}") from None
     for name in names:
-        if not isinstance(name, str) or not _RUN_NAME.fullmatch(name) or name == "results" or names.count(name) > 1:
-            raise BundleError(f"a run can't be named {name!r}: names are unique, of a-z, 0-9 and -, and not results")
+        if not isinstance(name, str) or not _RUN_NAME.fullmatch(name) or name in _TAKEN or names.count(name) > 1:
+            taken = ", ".join(_TAKEN)
+            raise BundleError(f"a run can't be named {name!r}: names are unique, of a-z, 0-9 and -, and not {taken}")
     for path, sha256 in inputs["files"].items():
         _check_file(directory, path, sha256)
     digest = _digest(inputs)
@@ -97,8 +100,28 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        "deterministic": ("off", "warn", "error")[torch.get_deterministic_debug_mode()],
         "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "compute": ".".join(map(str, torch.cuda.get_device_capability())) if cuda else "",
+        "driver": _driver() if cuda else "",
+        "cuda": str(torch.version.cuda) if cuda else "",
+        "cudnn": str(torch.backends.cudnn.version()) if cuda else "",  # type: ignore[no-untyped-call]
     }
+
+
+def _driver() -> str:
+    """Version of the accelerator's driver, as its kernel module says it; without starting a process to ask."""
+    try:
+        described = Path("/proc/driver/nvidia/version").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        described = ""
+    found = re.search(r"Kernel Module\D*(\d+(?:\.\d+)+)", described)
+    return found[1] if found else "unknown"
+
+
+def fingerprint(environment: Mapping[str, Any]) -> str:
+    """Digest of an environment: equal ones train equal bytes."""
+    return _digest(environment)
 
 
 def _processor() -> str:
@@ -120,9 +143,9 @@ def record(run: Mapping[str, Any], outcome: Mapping[str, Any], weights: bytes) -
 
 def keep(out: Path, bundle: Bundle, environment: Mapping[str, Any], record: Mapping[str, Any], weights: bytes) -> None:
     """Write down a finished run: the weights first, then the record that vouches for them."""
-    _write_whole(out / f"{record['name']}.safetensors", weights)
-    kept = {"manifest": bundle.digest, "fingerprint": _digest(environment), "record": record}
-    _write_whole(out / f"{record['name']}.json", _to_bytes(kept))
+    write_whole(out / f"{record['name']}.safetensors", weights)
+    kept = {"manifest": bundle.digest, "fingerprint": fingerprint(environment), "record": record}
+    write_whole(out / f"{record['name']}.json", _to_bytes(kept))
 
 
 def kept(out: Path, bundle: Bundle, environment: Mapping[str, Any], name: str) -> dict[str, Any] | None:
@@ -131,11 +154,36 @@ def kept(out: Path, bundle: Bundle, environment: Mapping[str, Any], name: str) -
         found = json.loads((out / f"{name}.json").read_bytes())
         weights = (out / f"{name}.safetensors").read_bytes()
         record: dict[str, Any] = found["record"]
-        same = found["manifest"] == bundle.digest and found["fingerprint"] == _digest(environment)
+        same = found["manifest"] == bundle.digest and found["fingerprint"] == fingerprint(environment)
         intact = record["name"] == name and record["weights"] == hashlib.sha256(weights).hexdigest()
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return record if same and intact else None
+
+
+def keep_rungs(
+    out: Path,
+    bundle: Bundle,
+    environment: Mapping[str, Any],
+    rungs: Sequence[Mapping[str, Any]],
+    ended: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write down what was decided at rungs, and the records of the children that had ended by then."""
+    kept = {"manifest": bundle.digest, "fingerprint": fingerprint(environment), "rungs": rungs, "ended": ended}
+    write_whole(out / "rungs.json", _to_bytes(kept))
+
+
+def kept_rungs(
+    out: Path, bundle: Bundle, environment: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The decisions and the records, by run, that were written down before; none when they are of something else."""
+    try:
+        found = json.loads((out / "rungs.json").read_bytes())
+        same = found["manifest"] == bundle.digest and found["fingerprint"] == fingerprint(environment)
+        rungs, ended = found["rungs"], {record["name"]: record for record in found["ended"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return [], {}
+    return (rungs, ended) if same else ([], {})
 
 
 def write_results(
@@ -143,6 +191,7 @@ def write_results(
     bundle: Bundle,
     environment: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]],
+    rungs: Sequence[Mapping[str, Any]],
     isolation: str,
     timing: Mapping[str, Any],
 ) -> None:
@@ -152,12 +201,13 @@ def write_results(
         "manifest": bundle.digest,
         "nonce": bundle.nonce,
         "runs": records,
+        "rungs": rungs,
         "environment": environment,
-        "fingerprint": _digest(environment),
+        "fingerprint": fingerprint(environment),
         "isolation": isolation,
         "timing": timing,
     }
-    _write_whole(out / "results.json", _to_bytes(results))
+    write_whole(out / "results.json", _to_bytes(results))
 
 
 def remove_parts(out: Path) -> None:
@@ -170,7 +220,8 @@ def _to_bytes(data: Any) -> bytes:
     return json.dumps(data, sort_keys=True, allow_nan=False).encode("ascii") + b"\n"
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a crash leaves its old content or its new one; a failure leaves the old."""
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as stream:

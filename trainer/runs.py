@@ -10,18 +10,21 @@ from __future__ import annotations
 import math
 import os
 import re
+import signal
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
 from typing import Any, get_args
 
+import torch
+
 from trainer import results
 from trainer.children import Child, death, send
 from trainer.laws import LOGGED, MAX_LISTED, MAX_TEXT
+from trainer.limits import TIMING
 from trainer.results import Bundle
-from trainer.train import CURVE_POINTS, TIMING, Outcome, Status, perform
+from trainer.train import CURVE_POINTS, Outcome, Segment, Status, perform, prepare
 
 MAX_REASON = 300
 _GRACE = 1.5
@@ -33,59 +36,88 @@ Say = Callable[[dict[str, Any]], None]
 
 def look_around() -> dict[str, Any]:
     """The environment runs will see, found out by a process like theirs."""
-    with Child(lambda pipe: send(pipe, results.environment())) as child:
+    with Child(_describe) as child:
         found: dict[str, Any] = child.receive()
     return found
 
 
+def _describe(pipe: Connection) -> None:
+    prepare(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    send(pipe, results.environment())
+
+
 def outcomes(
-    bundle: Bundle, runs: Sequence[Mapping[str, Any]], workers: int, say: Say, interruption: int
+    bundle: Bundle,
+    runs: Sequence[Mapping[str, Any]],
+    next_segment: Callable[[Mapping[str, Any]], Segment | None],
+    workers: int,
+    say: Say,
+    interruption: int,
 ) -> Generator[tuple[Mapping[str, Any], dict[str, Any], bytes], None, None]:
-    """Train runs and yield each as it ends: the run, its outcome, its weights. Closing this ends every process.
+    """Train runs and yield each as it ends or comes to a checkpoint. Closing this ends every process.
 
     Args:
         bundle: what to train.
         runs: of its manifest, in the order to start them.
+        next_segment: says what of a run is to be trained now; None while it has to wait, and once it is out.
         workers: how many at a time.
         say: hears of progress.
         interruption: a file descriptor; when it can be read from, this ends without the outcomes that are missing.
+
+    Yields:
+        The run, its outcome, and its weights; where it paused, the tensors of a checkpoint.
     """
-    waiting = deque(runs)
+    waiting = list(runs)
     living: dict[Connection, _Run] = {}
     try:
-        while waiting or living:
-            while waiting and len(living) < workers:
-                started = _Run(bundle, waiting.popleft())
-                living[started.pipe] = started
+        while True:
+            for run in list(waiting):
+                if len(living) < workers and (segment := next_segment(run)):
+                    waiting.remove(run)
+                    started = _Run(bundle, run, segment)
+                    living[started.pipe] = started
+            if not living:
+                return
             next_deadline = min(run.deadline for run in living.values())
             ready = wait([*living, interruption], timeout=max(0.0, next_deadline - time.monotonic()))
             if interruption in ready:
                 return
-            for pipe, run in list(living.items()):
+            for pipe, one in list(living.items()):
                 if pipe in ready:
-                    run.listen(say)
-                if not run.outcome and time.monotonic() > run.deadline:
-                    run.overdue()
-                if run.outcome:
+                    one.listen(say)
+                if not one.ended and time.monotonic() > one.deadline:
+                    one.overdue()
+                if one.ended:
                     del living[pipe]
-                    run.close()
-                    yield run.run, run.outcome, run.weights
+                    one.close()
+                if outcome := one.take():
+                    if one.ended and outcome["status"] == "paused":
+                        waiting.insert(0, one.run)
+                    yield one.run, outcome, one.content
     finally:
-        for run in living.values():
-            run.close()
+        for one in living.values():
+            one.close()
 
 
 class _Run(Child):
-    """One run while it lives. `outcome` is set once it ended."""
+    """One segment of a run while it lives."""
 
-    def __init__(self, bundle: Bundle, run: Mapping[str, Any]) -> None:
-        self.run = run
+    def __init__(self, bundle: Bundle, run: Mapping[str, Any], segment: Segment) -> None:
+        self.run, self.segment = run, segment
         self.outcome: dict[str, Any] | None = None
-        self.weights = b""
+        self.ended = False
+        self.content = b""
         self.violations: list[str] = []
-        self.most_bytes = bundle.inputs["budget"]["disk_bytes"]
-        self.deadline = time.monotonic() + _GRACE * bundle.inputs["budget"]["wall_s"] + _GRACE_S
-        super().__init__(lambda pipe: _train(bundle, run, pipe))
+        budget = bundle.inputs["budget"]
+        self.most_bytes = budget["disk_bytes"]
+        used = segment.start.outcome["timing"]["wall_s"] if segment.start else 0.0
+        self.deadline = time.monotonic() + _GRACE * max(0.0, budget["wall_s"] - used) + _GRACE_S
+        super().__init__(lambda pipe: _train(bundle, run, segment, pipe))
+
+    def take(self) -> dict[str, Any] | None:
+        """What it has come to since this was asked last."""
+        taken, self.outcome = self.outcome, None
+        return taken
 
     def listen(self, say: Say) -> None:
         """Take one message."""
@@ -94,8 +126,10 @@ class _Run(Child):
             event = message["event"]
             if event == "violation":
                 self.note(message["law"])
-            elif event == "outcome":
-                self.end(_believed(message["outcome"], self.run["steps"]), self.pipe.recv_bytes(self.most_bytes))
+            elif event in ("checkpoint", "outcome"):
+                outcome = _believed(message["outcome"], self.run["steps"])
+                self.check_place(outcome, is_last=event == "outcome")
+                self.hear(outcome, self.pipe.recv_bytes(self.most_bytes), is_last=event == "outcome")
         except (EOFError, OSError, ValueError, KeyError, TypeError):
             self.process.join(timeout=_GRACE_S)
             reason = death(self.process.exitcode)
@@ -110,15 +144,31 @@ class _Run(Child):
         if len(self.violations) < MAX_LISTED:
             self.violations.append(_NOT_PLAIN.sub("?", str(violation))[:MAX_TEXT])
 
-    def end(self, outcome: Outcome, weights: bytes) -> None:
-        """Take what it says it came to."""
+    def check_place(self, outcome: Outcome, is_last: bool) -> None:
+        """See that it pauses or finishes where it should: else it might never end, or skip a rung.
+
+        Raises:
+            ValueError: it does not.
+        """
+        start = self.segment.start.outcome["steps"] if self.segment.start else 0
+        stop, steps = self.segment.stop, self.run["steps"]
+        if is_last:
+            fits = {"finished": stop == steps, "paused": outcome.steps == stop < steps}.get(outcome.status, True)
+        else:
+            fits = outcome.status == "paused" and start < outcome.steps < stop
+        if not fits:
+            raise ValueError
+
+    def hear(self, outcome: Outcome, content: bytes, is_last: bool) -> None:
+        """Take what it says it has come to. Once it broke a law there is nothing of it to go on with."""
         for violation in outcome.law_violations[len(self.violations) :]:
             self.note(violation)
         outcome.law_violations = self.violations
-        if self.violations and outcome.status == "finished":
+        if self.violations and outcome.status in ("finished", "paused"):
             outcome.end("failed", f"broke a law: {self.violations[0]}")
-        self.outcome = asdict(outcome)
-        self.weights = weights if outcome.status == "finished" else b""
+        if is_last or not self.violations:
+            self.outcome, self.ended = asdict(outcome), is_last
+            self.content = content if outcome.status in ("finished", "paused") else b""
 
     def overdue(self) -> None:
         """It did not stop by itself when its time was up."""
@@ -126,7 +176,8 @@ class _Run(Child):
 
     def fail(self, status: Status, reason: str) -> None:
         """Say for it how it ended."""
-        self.outcome = asdict(Outcome(status, reason, law_violations=self.violations))
+        self.outcome, self.ended = asdict(Outcome(status, reason, law_violations=self.violations)), True
+        self.content = b""
 
 
 def _believed(told: Mapping[str, Any], steps: int) -> Outcome:
@@ -142,7 +193,7 @@ def _believed(told: Mapping[str, Any], steps: int) -> Outcome:
     counts = [outcome.steps, outcome.items, outcome.parameters, *(outcome.timing[name] for name in TIMING)]
     possible = (
         outcome.status in get_args(Status)
-        and bool(outcome.reason) == (outcome.status != "finished")
+        and bool(outcome.reason) == (outcome.status not in ("finished", "paused"))
         and outcome.steps <= steps
         and len(outcome.validation) == len(scores)
         and len(outcome.timing) == len(TIMING)
@@ -157,7 +208,9 @@ def _believed(told: Mapping[str, Any], steps: int) -> Outcome:
     return outcome
 
 
-def _train(bundle: Bundle, run: Mapping[str, Any], pipe: Connection) -> None:
+def _train(bundle: Bundle, run: Mapping[str, Any], segment: Segment, pipe: Connection) -> None:
+    # Its parent ends it. A signal to all of the group would end it first, which would look like a failure of its own.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     parent = os.getppid()
 
     def report(message: dict[str, Any]) -> None:
@@ -165,6 +218,10 @@ def _train(bundle: Bundle, run: Mapping[str, Any], pipe: Connection) -> None:
             os._exit(1)
         send(pipe, message)
 
-    outcome, weights = perform(bundle.directory, bundle.inputs, run, report)
+    def save(outcome: dict[str, Any], tensors: bytes) -> None:
+        report({"event": "checkpoint", "outcome": outcome})
+        pipe.send_bytes(tensors)
+
+    outcome, content = perform(bundle.directory, bundle.inputs, run, segment, report, save)
     send(pipe, {"event": "outcome", "outcome": asdict(outcome)})
-    pipe.send_bytes(weights)
+    pipe.send_bytes(content)

@@ -1,8 +1,8 @@
-"""One run: a model, trained from its seed for its steps, then measured.
+"""One run, or a part of it: a model, trained from its seed or a checkpoint on, then measured.
 
-Takes a run of the manifest and the bundle's directory, gives an outcome and the weights. Runs in a process of its own,
-under the laws; writes no file (its parent does) and prints nothing. A budget that is reached stops the run and is named
-as the reason; it is a guard, not the yardstick of fairness.
+Takes a run of the manifest and the bundle's directory, gives an outcome and the weights, or the state in the middle.
+Runs in a process of its own, under the laws; writes no file (its parent does) and prints nothing. A budget that is
+reached stops the run and is named as the reason; it is a guard, not the yardstick of fairness.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,28 +21,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trainer import data, evaluate, memory, models, optimizers, schedules
+from trainer import checkpoints, data, evaluate, memory, models, optimizers, schedules
+from trainer.checkpoints import Checkpoint
 from trainer.laws import Guard
+from trainer.limits import TIMING, Limits, Watch
 
 CURVE_POINTS = 64
 LATENCY_FORWARDS = 21
 LATENCY_S = 0.25
-TIMING = ("wall_s", "cpu_s", "train_cpu_s", "latency_ms", "peak_memory_bytes")
 
-Status = Literal["finished", "stopped", "failed"]
+Status = Literal["finished", "stopped", "failed", "paused"]
 Report = Callable[[dict[str, Any]], None]
+Save = Callable[[dict[str, Any], bytes], None]
+"""Takes an outcome so far, as plain data, and the tensors that belong to it."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What one run came to. Numbers are 0 where the run did not get as far.
+    """What one run came to, or has come to where it paused. Numbers are 0 where the run did not get as far.
 
     Attributes:
         reason: why it stopped or failed, or "".
         loss_first: of the first batch, before any update.
         loss_last: mean since the last point of the curve but one.
         curve: (step, mean loss since the point before), at most 64.
-        validation: `accuracy` in [0, 1] and `bits` per byte, or per answer.
+        validation: `accuracy` in [0, 1] and `bits` per byte, or per answer, where it was measured last.
     """
 
     status: Status = "failed"
@@ -62,23 +65,42 @@ class Outcome:
         self.status, self.reason = status, reason
 
 
-def perform(bundle: Path, inputs: Mapping[str, Any], run: Mapping[str, Any], report: Report) -> tuple[Outcome, bytes]:
-    """Train one run, whatever its model's code does short of ending the process.
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a run, trained by one process.
+
+    Attributes:
+        start: where it goes on; None for the beginning.
+        stop: the step it ends at, the run's last one or one to pause at.
+        checkpoint_s: seconds between two checkpoints on the way.
+    """
+
+    start: Checkpoint | None
+    stop: int
+    checkpoint_s: float
+
+
+def perform(
+    bundle: Path, inputs: Mapping[str, Any], run: Mapping[str, Any], segment: Segment, report: Report, save: Save
+) -> tuple[Outcome, bytes]:
+    """Train a segment of one run, whatever its model's code does short of ending the process.
 
     Args:
         bundle: the directory with `specs`, `models` and `data`.
         inputs: of the manifest.
         run: one of its runs.
+        segment: which part of it.
         report: hears of every point of the curve, and of every violation as it happens.
+        save: is given each checkpoint on the way.
 
     Returns:
-        The outcome, and the weights as safetensors if the run finished.
+        The outcome, and as safetensors the weights if the run finished, the tensors of a checkpoint if it paused.
     """
-    started = time.monotonic()
-    outcome = Outcome()
-    weights = b""
+    outcome = so_far(segment.start)
+    content = b""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    _prepare(device)
+    watch = Watch(outcome.timing, device)
+    prepare(device)
     training = json.loads((bundle / "specs" / f"{run['spec']}.json").read_bytes())["training"]
     train = data.load(bundle / "data" / "train.safetensors", device)
     validation = data.load(bundle / "data" / "validation.safetensors", device)
@@ -90,10 +112,14 @@ def perform(bundle: Path, inputs: Mapping[str, Any], run: Mapping[str, Any], rep
     try:
         model = models.build(bundle / "models" / f"{run['spec']}.py").to(device)
         outcome.parameters = models.parameter_count(model)
-        _train(model, inputs, run, training, train, report, outcome)
-        if outcome.status == "finished":
-            weights = _measure(model, inputs["domain"], validation, outcome)
-        if len(weights) > inputs["budget"]["disk_bytes"]:
+        watch.begin_training()
+        tensors = _train(model, inputs, run, training, train, segment, watch, report, save, outcome)
+        watch.read_training()
+        if outcome.status in ("finished", "paused"):
+            _measure(model, inputs["domain"], validation, outcome)
+        if outcome.status in ("finished", "paused"):
+            content = models.to_bytes(model) if outcome.status == "finished" else tensors
+        if len(content) > inputs["budget"]["disk_bytes"]:
             outcome.end("stopped", "disk_bytes")
     except (MemoryError, torch.OutOfMemoryError):
         outcome.end("stopped", "memory_bytes")
@@ -105,13 +131,18 @@ def perform(bundle: Path, inputs: Mapping[str, Any], run: Mapping[str, Any], rep
     outcome.law_violations = guard.violations
     if outcome.law_violations:
         outcome.end("failed", f"broke a law: {outcome.law_violations[0]}")
-    outcome.timing["wall_s"] = round(time.monotonic() - started, 6)
-    outcome.timing["cpu_s"] = round(time.process_time(), 6)
-    outcome.timing["peak_memory_bytes"] = memory.peak(device)
-    return outcome, weights if outcome.status == "finished" else b""
+    watch.read()
+    return outcome, content if outcome.status in ("finished", "paused") else b""
 
 
-def _prepare(device: torch.device) -> None:
+def so_far(start: Checkpoint | None) -> Outcome:
+    """The outcome that a segment begins with, its own to change."""
+    outcome = Outcome(**json.loads(json.dumps(start.outcome))) if start else Outcome()
+    outcome.status = "failed"
+    return outcome
+
+
+def prepare(device: torch.device) -> None:
     """One thread, and equal bytes from equal runs."""
     memory.keep()
     torch.set_num_threads(1)
@@ -127,13 +158,16 @@ def _train(
     run: Mapping[str, Any],
     training: Mapping[str, Any],
     arrays: data.Arrays,
+    segment: Segment,
+    watch: Watch,
     report: Report,
+    save: Save,
     outcome: Outcome,
-) -> None:
-    """Train in place; the outcome says how far it came."""
+) -> bytes:
+    """Train in place; the outcome says how far it came. Gives the tensors of a checkpoint where it paused."""
     context = models.context(model)
     items = data.items_per_step(inputs["domain"], training, context)
-    batches = data.batches(inputs["domain"], arrays, items, context, run["seed"])
+    batches = data.batches(inputs["domain"], arrays, items, context, run["seed"], skip=outcome.steps)
     optimizer = optimizers.build(model, training["optimizer"])
     schedule, clip, smoothing = training["schedule"], training["clip"], training["label_smoothing"]
     parameters = list(model.parameters())
@@ -142,14 +176,16 @@ def _train(
     steps = run["steps"]
     interval = math.ceil(steps / CURVE_POINTS)
     samples = items * context if inputs["domain"] == "language" else items
-    limits = _Limits(inputs["budget"], samples, device)
+    limits = Limits(inputs["budget"], samples, watch)
     total = torch.zeros((), device=device)
-    started, cpu_started = time.monotonic(), time.process_time()
+    if segment.start:
+        checkpoints.restore(segment.start.tensors, model, optimizer, total)
+    before, saved = outcome.items, time.monotonic()
     model.train()
-    for step in range(1, steps + 1):
+    for step in range(outcome.steps + 1, segment.stop + 1):
         if limit := limits.reached(step):
             outcome.end("stopped", limit)
-            break
+            return b""
         taken, targets = next(batches)
         with torch.autocast(device.type, torch.bfloat16) if half else contextlib.nullcontext():
             loss = cross_entropy(model(*taken), targets, smoothing)
@@ -163,23 +199,35 @@ def _train(
         outcome.steps, outcome.items = step, step * items
         if step == 1:
             outcome.loss_first = _finite_or_zero(loss)
-        if step % interval and step != steps:
-            continue
-        mean = total.item() / (step - (outcome.curve[-1][0] if outcome.curve else 0))
-        total.zero_()
-        if not math.isfinite(mean):
-            outcome.end("failed", "loss is not finite")
-            break
-        outcome.loss_last = mean
-        outcome.curve.append((step, mean))
-        rate = outcome.items / (time.monotonic() - started)
-        report({"event": "step", "step": step, "steps": steps, "loss": mean, **_rates(rate, context)})
+        if step % interval == 0 or step == steps:
+            mean = total.item() / (step - (outcome.curve[-1][0] if outcome.curve else 0))
+            total.zero_()
+            if not math.isfinite(mean):
+                outcome.end("failed", "loss is not finite")
+                return b""
+            outcome.loss_last = mean
+            outcome.curve.append((step, mean))
+            rate = (outcome.items - before) / watch.trained_s()
+            report({"event": "step", "step": step, "steps": steps, "loss": mean, **_rates(rate, context)})
+        if step < segment.stop and time.monotonic() > saved + segment.checkpoint_s:
+            _save(checkpoints.pack(model, optimizer, total), inputs["budget"], watch, save, outcome)
+            saved = time.monotonic()
+    if not all(bool(tensor.isfinite().all()) for tensor in models.tensors(model).values()):
+        outcome.end("failed", "weights are not finite")
+    elif outcome.steps == steps:
+        outcome.end("finished")
     else:
-        if all(bool(tensor.isfinite().all()) for tensor in models.tensors(model).values()):
-            outcome.end("finished")
-        else:
-            outcome.end("failed", "weights are not finite")
-    outcome.timing["train_cpu_s"] = round(time.process_time() - cpu_started, 6)
+        outcome.end("paused")
+        return checkpoints.pack(model, optimizer, total)
+    return b""
+
+
+def _save(tensors: bytes, budget: Mapping[str, int], watch: Watch, save: Save, outcome: Outcome) -> None:
+    """Give a checkpoint on the way; one that is too large for the disk is left out: nothing depends on it."""
+    watch.read_training()
+    watch.read()
+    if len(tensors) <= budget["disk_bytes"]:
+        save({**asdict(outcome), "status": "paused"}, tensors)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
@@ -187,37 +235,17 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), label_smoothing=smoothing)
 
 
-class _Limits:
-    """The budget's guards, asked before every step."""
-
-    def __init__(self, budget: Mapping[str, int], samples_per_step: int, device: torch.device) -> None:
-        self.budget = budget
-        self.steps = min(budget["steps"], budget["items"] // samples_per_step)
-        self.which = "steps" if self.steps == budget["steps"] else "items"
-        self.deadline = time.monotonic() + budget["wall_s"]
-        self.device = device
-
-    def reached(self, step: int) -> str:
-        """Name of the limit that step `step` would break, or ""."""
-        if step > self.steps:
-            return self.which
-        if time.monotonic() > self.deadline:
-            return "wall_s"
-        return "memory_bytes" if memory.peak(self.device) > self.budget["memory_bytes"] else ""
-
-
-def _measure(model: nn.Module, domain: str, validation: data.Arrays, outcome: Outcome) -> bytes:
-    """Validate, time and serialise a trained model."""
+def _measure(model: nn.Module, domain: str, validation: data.Arrays, outcome: Outcome) -> None:
+    """Validate a model, and time it when it finished."""
     model.eval()
     scores = evaluate.score(model, domain, validation)
-    outcome.validation = {
-        "accuracy": float(scores.accuracy.mean()),
-        "bits": float(scores.nats.mean()) / math.log(2),
-    }
-    if not math.isfinite(outcome.validation["bits"]):
+    accuracy, bits = float(scores.accuracy.mean()), float(scores.nats.mean()) / math.log(2)
+    if not math.isfinite(bits):
         outcome.end("failed", "validation loss is not finite")
-    outcome.timing["latency_ms"] = _latency_ms(model, domain, validation)
-    return models.to_bytes(model)
+        return
+    outcome.validation = {"accuracy": accuracy, "bits": bits}
+    if outcome.status == "finished":
+        outcome.timing["latency_ms"] = _latency_ms(model, domain, validation)
 
 
 def _latency_ms(model: nn.Module, domain: str, validation: data.Arrays) -> float:

@@ -14,7 +14,7 @@ from compiler import spec
 from compiler.cost import estimate
 from domains import active_interface
 from safety.archive import generation_path
-from safety.events import Opened, Proposed, ProposedChild, Screened, Verdict
+from safety.events import Opened, Proposed, ProposedChild, Screened, Trained, Verdict, without_score
 
 
 def outcome_data(lab: Lab, ended: Ended) -> dict[str, Any]:
@@ -30,7 +30,8 @@ def outcome_lines(lab: Lab, ended: Ended) -> list[str]:
     verdict = next((one for one in facts if isinstance(one, Verdict)), None)
     lines = [""]
     if proposed and screened:
-        lines += _trials(proposed, screened, parent_cost(lab, ended))
+        reasons = without_score(one for one in facts if isinstance(one, Trained))
+        lines += _trials(proposed, screened, reasons, parent_cost(lab, ended))
     if verdict and verdict.criteria:
         lines += ["", *_criteria(verdict)]
     name = f"{ended.domain}/{ended.generation}" if ended.generation else f"cycle {ended.cycle}"
@@ -52,7 +53,7 @@ def parent_cost(lab: Lab, ended: Ended) -> Cost:
     return estimate(parent.tree, active_interface(ended.domain))
 
 
-def _trials(proposed: Proposed, screened: Screened, parent: Cost) -> list[str]:
+def _trials(proposed: Proposed, screened: Screened, reasons: Mapping[str, str], parent: Cost) -> list[str]:
     accuracy = {score.spec: score.accuracy for score in screened.scores}
     rows = [("", "validation", "parameters", "FLOPs a step", "change")]
     costs = (f"{parent.parameters:,}", _flops(parent))
@@ -60,7 +61,7 @@ def _trials(proposed: Proposed, screened: Screened, parent: Cost) -> list[str]:
     for child in proposed.children:
         value = accuracy.get(child.spec)
         mark = "best" if child.spec == screened.best else ""
-        shown = f"{value:.4f}" if value is not None else "failed"
+        shown = f"{value:.4f}" if value is not None else reasons.get(child.spec, "could not be scored")
         rows.append((mark, shown, f"{child.cost.parameters:,}", _flops(child.cost), _change(child)))
     refused = [f"{len(proposed.refused)} more were refused by the gates."] if proposed.refused else []
     return [*table(rows, right=frozenset({1, 2, 3})), *refused]

@@ -32,34 +32,43 @@ def training_progress(title: str, runs: int, quiet: bool) -> Iterator[Report]:
 
 
 class _Lines:
-    """One line a finished run, for logs."""
+    """One line a run that ended, for logs."""
 
     def __init__(self, runs: int) -> None:
         self.runs = runs
         self.done = 0
         self.loss: dict[str, float] = {}
+        self.left = ""
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         if event["event"] == "step":
-            self.loss[event["run"]] = event["loss"]
+            self.loss[event["run"]], self.left = event["loss"], _left(event)
         elif event["event"] == "done":
             self.done += 1
             loss = self.loss.get(event["run"])
             words = f", loss {loss:.3f}" if loss is not None else ""
-            note(f"  {self.done}/{self.runs} {event['run']}: {event['status']}{words}")
+            left = f" ({self.left})" if self.left and self.done < self.runs else ""
+            note(f"  {self.done}/{self.runs} {event['run']}: {event['status']}{words}{left}")
+
+
+def _left(event: Mapping[str, Any]) -> str:
+    """How long the trainer thinks it will take to the end; "" while it can't say."""
+    left_s = event.get("left_s")
+    if not isinstance(left_s, int | float):
+        return ""
+    return f"{left_s:.0f} s left" if left_s < 100 else f"{left_s / 60:.0f} min left"
 
 
 @contextmanager
 def _bars(title: str, runs: int) -> Iterator[Report]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=28),
         MofNCompleteColumn(),
         TextColumn("{task.fields[news]}"),
-        TimeRemainingColumn(compact=True),
         console=Console(stderr=True),
         transient=True,
     )
@@ -75,6 +84,7 @@ def _bars(title: str, runs: int) -> Iterator[Report]:
                 speed = event.get("tokens_per_s")
                 words = f"{speed:,.0f} tokens/s" if speed else f"{event['items_per_s']:,.0f} items/s"
                 progress.update(tasks[name], completed=event["step"], news=f"loss {event['loss']:.3f}  {words}")
+                progress.update(whole, news=_left(event))
             elif event["event"] == "done":
                 if name in tasks:
                     progress.remove_task(tasks.pop(name))

@@ -116,8 +116,8 @@ def receive(desk: Desk, folder: Path) -> Returned:
             reason=run.reason,
             steps=run.steps,
             items=run.items,
-            accuracy=run.validation.accuracy if run.validation else None,
-            bits=run.validation.bits if run.validation else None,
+            accuracy=run.validation.accuracy if run.status == "finished" else None,
+            bits=run.validation.bits if run.status == "finished" else None,
             loss_last=run.loss_last,
             law_violations=_violations(run),
         )

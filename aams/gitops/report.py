@@ -31,7 +31,10 @@ from safety.events import (
     ProposedChild,
     Recalled,
     Screened,
+    Trained,
+    TrialScore,
     Verdict,
+    without_score,
 )
 from safety.lifecycle import RECHALLENGE, Cycle, is_accepted
 
@@ -100,7 +103,8 @@ def report(lab: Lab, cycle: str, pulls: Mapping[str, int], files: str) -> str:
     name = f"{domain}/{attempted.generation}" if attempted else title_of(lab, cycle, domain)
     sections = [f"# {name}: {_standing(state, closed)}", _next_step(state, closed, pulls)]
     if screened and not attempted:
-        sections += ["## Trials", _trials(screened)]
+        reasons = without_score(one for one in facts if isinstance(one, Trained))
+        sections += ["## Trials", _trials(screened, reasons)]
     verdict = next((one for one in facts if isinstance(one, Verdict)), None)
     if verdict:
         sections += _judged(lab, domain, verdict, files)
@@ -168,12 +172,12 @@ def _difference(before: str, child: ProposedChild) -> list[str]:
     )
 
 
-def _trials(screened: Screened) -> str:
+def _trials(screened: Screened, reasons: Mapping[str, str]) -> str:
+    def shown(one: TrialScore) -> str:
+        return reasons.get(one.spec, "could not be scored") if one.accuracy is None else f"{one.accuracy:.4f}"
+
     rows = [("control", f"{screened.control:.4f}")]
-    rows += [
-        (code(one.spec[:12]), "did not finish" if one.accuracy is None else f"{one.accuracy:.4f}")
-        for one in screened.scores
-    ]
+    rows += [(code(one.spec[:12]), shown(one)) for one in screened.scores]
     return table(("spec", "validation accuracy"), rows)
 
 

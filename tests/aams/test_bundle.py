@@ -55,6 +55,7 @@ def frozen(files: Mapping[str, bytes]) -> Manifest:
         digests={"contract": "c" * 64},
         files=bundle.digests(files),
         runs=(Run("child-0", "child", 0, "a" * 64, 7, 3),),
+        rungs=(),
         compute_flops=1000,
         budget=Budget(1, 1, 1, 1, 1),
         confinement=("bubblewrap", "landlock"),

@@ -40,6 +40,7 @@ def frozen() -> Manifest:
             digests={},
             files={},
             runs=(Run("child-0", "child", 0, "a" * 64, 7, 3),),
+            rungs=(),
             compute_flops=1000,
             budget=Budget(1, 1, 1, 1, 1),
             confinement=("bubblewrap", "landlock"),

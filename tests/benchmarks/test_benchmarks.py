@@ -6,6 +6,8 @@ import json
 import math
 import runpy
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -104,13 +106,43 @@ def test_what_is_outside_training_is_the_rest_of_the_cycle() -> None:
     assert load("cycle_overhead").take_apart(row, wall_s=50.0)["share_outside"] == pytest.approx(0.1)
 
 
+def test_a_bundle_is_measured_against_trainings_one_by_one() -> None:
+    throughput = load("session_throughput")
+    one = throughput.Repetition(
+        bundle_s=10.0,
+        naive_s=40.0,
+        full_flops=100,
+        used_flops=47,
+        best_bits=3.0,
+        chosen_bits=3.0,
+        control_bits=(3.25, 3.5),
+    )
+    worse = replace(one, bundle_s=20.0, chosen_bits=3.5, control_bits=(3.25, 3.5))
+    result = throughput.sum_up("language", 8, [one, worse])
+    assert (result["ratio"], result["candidates_per_hour"]) == pytest.approx((80 / 30, 8 * 2 * 120))
+    assert result["saved"] == pytest.approx(0.53)
+    assert result["as_good"] == 1
+    assert "1 of 2" in throughput.table(result)
+
+
+def test_the_same_children_are_trained_both_ways() -> None:
+    throughput = load("session_throughput")
+    with tempfile.TemporaryDirectory() as cache:
+        prepared = throughput.prepare("language", cache=Path(cache))
+    contract = throughput.load_contract(throughput.ROOT / throughput.CONTRACT_PATH)
+    found = throughput.repeat(throughput.Setting("language", 2 * 10**9, contract, prepared), 2, seed=1)
+    assert found.used_flops < found.full_flops
+    assert found.best_bits <= found.chosen_bits < 8
+    assert len(found.control_bits) == 2
+
+
 def test_start_up_is_measured_for_every_command() -> None:
     startup = load("startup")
     assert [line.what for line in startup.over_bare_python(rounds=1)] == list(startup.COMMANDS)
     assert startup.estimates("hybrid", count=1, rounds=1).value > 0
 
 
-@pytest.mark.parametrize("name", ["compiled_speed", "cycle_overhead", "startup", "time_to_loss"])
+@pytest.mark.parametrize("name", ["compiled_speed", "cycle_overhead", "session_throughput", "startup", "time_to_loss"])
 def test_every_benchmark_tells_how_it_is_used(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ INPUTS = Inputs(
     digests={"corpus": "e" * 64},
     files={},
     runs=(Run("control-0", "control", 0, "a" * 64, 1, 90), Run("child-0", "child", 0, SPEC, 2, 80)),
+    rungs=(),
     compute_flops=10**12,
     budget=Budget(1, 1, 1, 1, 1),
     confinement=("bubblewrap", "landlock"),

@@ -38,6 +38,7 @@ MANIFEST = freeze(
             Run("child-0", "child", 0, CHILD, 12, 90),
             Run("child-1", "child", 1, OTHER, 13, 90),
         ),
+        rungs=(),
         compute_flops=10**9,
         budget=Budget(10**7, 2000, 12 * 10**9, 3600, 5 * 10**9),
         confinement=("bubblewrap", "landlock"),
@@ -52,7 +53,12 @@ ENVIRONMENT = {
     "processor": "Some CPU (R) @ 2.00GHz",
     "capability": "AVX2",
     "threads": 1,
+    "deterministic": "error",
     "device": "cpu",
+    "compute": "",
+    "driver": "",
+    "cuda": "",
+    "cudnn": "",
 }
 TIMING = {"wall_s": 2.5, "cpu_s": 2.25, "train_cpu_s": 2, "latency_ms": 0.5, "peak_memory_bytes": 123456789}
 
@@ -93,6 +99,7 @@ def returned(folder: Path, manifest: Manifest = MANIFEST) -> dict[str, Any]:
         "manifest": manifest_digest(manifest.inputs),
         "nonce": manifest.envelope.nonce,
         "runs": runs,
+        "rungs": [],
         "environment": dict(ENVIRONMENT),
         "fingerprint": digest(ENVIRONMENT),
         "isolation": "bubblewrap",
@@ -143,6 +150,8 @@ def test_what_an_honest_trainer_may_say_is_accepted(tmp_path: Path, change: Call
 def test_the_trainers_own_notes_may_lie_beside_and_are_not_read(tmp_path: Path) -> None:
     data = returned(tmp_path)
     (tmp_path / "child-0.json").write_bytes(b"\xff not even json")
+    (tmp_path / "progress.json").write_bytes(b"")
+    (tmp_path / "rungs.json").write_bytes(b"[")
     (tmp_path / ".child-1.safetensors.part").write_bytes(b"half")
     assert read(tmp_path, data)
 
@@ -258,6 +267,14 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a timing of its own": (lambda data: data["runs"][1]["timing"].update(karma=1), "timing: must be of"),
     "a timing left out": (lambda data: data["runs"][1]["timing"].pop("cpu_s"), "must be whole"),
     "a negative timing": (lambda data: data["runs"][1]["timing"].update(cpu_s=-0.1), "must not be negative"),
+    "a run dropped": (
+        lambda data: data["runs"][2].update(status="dropped", reason="rung 25 %: place 3 of 4"),
+        "runs.child-1: must be dropped exactly where its rung drops it",
+    ),
+    "a rung nobody planned": (
+        lambda data: data.update(rungs=[{"percent": 25, "ranks": [], "kept": []}]),
+        "rungs: must be those of the manifest",
+    ),
     "another version": (lambda data: data.update(schema_version=2), "schema_version: must be 1"),
 }
 

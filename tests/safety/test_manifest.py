@@ -8,7 +8,7 @@ import pytest
 
 from aams.canonical import sha256
 from aams.errors import AamsError
-from aams.records import Budget, Envelope, Inputs, Run
+from aams.records import Budget, Envelope, Inputs, Run, Rung
 from safety.manifest import (
     check_files,
     freeze,
@@ -33,6 +33,7 @@ INPUTS = Inputs(
     digests={"contract": "c" * 64},
     files={name: sha256(content) for name, content in FILES.items()},
     runs=(Run("control-0", "control", 0, "a" * 64, 2**53 - 1, 90), Run("child-0", "child", 0, "d" * 64, 2, 90)),
+    rungs=(),
     compute_flops=10**12,
     budget=Budget(10_000_000, 2_000, 12 * 10**9, 3_600, 5 * 10**9),
     confinement=("bubblewrap", "landlock"),
@@ -132,12 +133,37 @@ def test_every_changed_file_is_named_at_once(bundle: Path) -> None:
         {"runs": (INPUTS.runs[0], INPUTS.runs[0])},
         {"runs": (replace(INPUTS.runs[0], name="../run"),)},
         {"runs": (replace(INPUTS.runs[0], name="results"),)},
+        {"runs": (replace(INPUTS.runs[0], name="progress"),)},
+        {"runs": (replace(INPUTS.runs[0], name="rungs"),)},
         {"runs": (replace(INPUTS.runs[0], spec="x"),)},
     ],
 )
 def test_a_name_that_could_mean_something_else_is_never_frozen(change: dict[str, Any]) -> None:
     with pytest.raises(AamsError):
         freeze(replace(INPUTS, **change), ENVELOPE)
+
+
+TRIAL = replace(INPUTS, stage="trial", runs=tuple(replace(INPUTS.runs[1], name=name) for name in ("a", "b", "c")))
+
+
+@pytest.mark.parametrize("rungs", [(), ((25, 2),), ((25, 2), (50, 1)), ((1, 1),), ((99, 1),)])
+def test_rungs_of_a_trial_rise_and_keep_ever_fewer(rungs: tuple[tuple[int, int], ...]) -> None:
+    planned = tuple(Rung(*rung) for rung in rungs)
+    assert freeze(replace(TRIAL, rungs=planned), ENVELOPE).inputs.rungs == planned
+
+
+@pytest.mark.parametrize(
+    "rungs",
+    [((0, 2),), ((100, 2),), ((25, 3),), ((25, 0),), ((50, 2), (25, 1)), ((25, 2), (50, 2)), ((25, 1), (25, 1))],
+)
+def test_rungs_that_are_no_ladder_are_never_frozen(rungs: tuple[tuple[int, int], ...]) -> None:
+    with pytest.raises(AamsError, match="rungs must rise"):
+        freeze(replace(TRIAL, rungs=tuple(Rung(*rung) for rung in rungs)), ENVELOPE)
+
+
+def test_nothing_but_a_trial_has_rungs() -> None:
+    with pytest.raises(AamsError, match="rungs must rise and keep ever fewer of a trial's children; got attempt"):
+        freeze(replace(TRIAL, stage="attempt", rungs=(Rung(25, 2),)), ENVELOPE)
 
 
 @pytest.mark.parametrize(

@@ -101,9 +101,10 @@ def lay_out(
     runs: list[tuple[str, str, int]],
     domain: str = "language",
     training: dict[str, Any] | None = None,
+    rungs: list[tuple[int, int]] | None = None,
     **budget: int,
 ) -> Path:
-    """Lay a bundle out on disk as a lane does, trainer included. A run is (name, spec, steps)."""
+    """Lay a bundle out on disk as a lane does, trainer included: runs (name, spec, steps), rungs (percent, keep)."""
     recipe = {
         "optimizer": ADAMW,
         "schedule": {"op": "cosine", "warmup": 0.1, "floor": 0.0},
@@ -129,10 +130,11 @@ def lay_out(
         if path.is_file()
     }
     declared = [
-        {"name": name, "arm": "child", "pair": 0, "spec": spec, "seed": 2**53 - number, "steps": steps}
+        {"name": name, "arm": name.split("-")[0], "pair": 0, "spec": spec, "seed": 2**53 - number, "steps": steps}
         for number, (name, spec, steps) in enumerate(runs, start=1)
     ]
-    inputs = {"domain": domain, "files": files, "runs": declared, "budget": {**BUDGET, **budget}}
+    ladder = [{"percent": percent, "keep": keep} for percent, keep in rungs or ()]
+    inputs = {"domain": domain, "files": files, "runs": declared, "rungs": ladder, "budget": {**BUDGET, **budget}}
     envelope = {"nonce": "0" * 64, "frozen_at": "2026-11-21T01:40:00Z"}
     (place / "manifest.json").write_text(json.dumps({"inputs": inputs, "envelope": envelope}), encoding="ascii")
     return place
@@ -166,15 +168,18 @@ def honest(tmp_path_factory: pytest.TempPathFactory, language_model: Callable[..
 @pytest.fixture(scope="session")
 def outcomes() -> Callable[..., dict[str, dict[str, Any]]]:
     """Trains a bundle's runs from this process and gives their outcomes by name; weights under `"bytes"`."""
-    from trainer import results, runs
+    from trainer import results, runs, train
 
-    def train(place: Path, workers: int = 2) -> dict[str, dict[str, Any]]:
+    def train_all(place: Path, workers: int = 2) -> dict[str, dict[str, Any]]:
         bundle = results.read_bundle(place)
         reader, writer = os.pipe()
-        ended = runs.outcomes(bundle, bundle.inputs["runs"], workers, lambda event: None, reader)
+        whole = {run["name"]: train.Segment(None, run["steps"], 60.0) for run in bundle.inputs["runs"]}
+        ended = runs.outcomes(
+            bundle, bundle.inputs["runs"], lambda run: whole[run["name"]], workers, lambda event: None, reader
+        )
         named = {run["name"]: {**outcome, "bytes": weights} for run, outcome, weights in ended}
         os.close(reader)
         os.close(writer)
         return named
 
-    return train
+    return train_all

@@ -94,7 +94,13 @@ def test_progress_is_one_json_object_a_line(uninterrupted: tuple[Path, str]) -> 
     assert events[0] == {"event": "start", "runs": 5, "steps": 300}
     assert sorted(event["run"] for event in events if event["event"] == "done") == [name for name, _, _ in RUNS]
     step = next(event for event in events if event["event"] == "step")
-    assert set(step) == {"event", "run", "step", "steps", "loss", "items_per_s", "tokens_per_s"}
+    assert set(step) == {"event", "run", "step", "steps", "loss", "items_per_s", "tokens_per_s", "left_s"}
+
+
+def test_progress_lies_beside_the_results_too(uninterrupted: tuple[Path, str]) -> None:
+    progress = json.loads((uninterrupted[0] / "progress.json").read_bytes())
+    assert progress.pop("time").endswith("Z")
+    assert progress == {"runs": 5, "done": 5, "steps": 300, "steps_done": 300, "left_s": 0.0}
 
 
 def test_an_interrupted_and_a_killed_training_go_on_to_the_same_bytes(
@@ -123,7 +129,7 @@ def test_a_full_disk_is_one_clear_sentence(bundle: Path, tmp_path: Path) -> None
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
     assert "File too large; free space" in ended.stderr
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["progress.json"], "and nothing half-written"
 
 
 @pytest.mark.parametrize(

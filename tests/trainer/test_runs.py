@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load as load_tensors
 
 from trainer import results
+from trainer.limits import TIMING
 from trainer.runs import look_around
-from trainer.train import TIMING
 
 FORGED = """\
 import json, os, sys
@@ -252,8 +252,12 @@ def test_the_environment_is_that_of_a_run() -> None:
     assert environment["threads"] == 1
     assert environment["torch"] == str(torch.__version__)
     assert set(environment) == {
-        *("python", "torch", "numpy", "platform", "processor", "capability", "threads", "device"),
+        *("python", "torch", "numpy", "platform", "processor", "capability", "threads", "deterministic"),
+        *("device", "compute", "driver", "cuda", "cudnn"),
     }
+    if not torch.cuda.is_available():
+        assert [environment[name] for name in ("compute", "driver", "cuda", "cudnn")] == [""] * 4
+        assert (environment["device"], environment["deterministic"]) == ("cpu", "error")
 
 
 def test_the_manifest_is_digested_as_canonical_json_would_be(honest: Path) -> None:

@@ -66,6 +66,7 @@ def packed(place: Path, trainer: Mapping[str, bytes] = OWN) -> tuple[Path, Manif
         digests={},
         files=bundle.digests(files),
         runs=(Run("child-0", "child", 0, SPEC, 11, 3), Run("control-0", "control", 0, SPEC, 12, 3)),
+        rungs=(),
         compute_flops=1000,
         budget=Budget(items=1000, steps=10, memory_bytes=2**31, wall_s=60, disk_bytes=2**22),
         confinement=confine.ISOLATIONS,
