@@ -38,6 +38,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+FIRST_WAIT_S, SLOWER = 0.05, 1.5
 ACTIVE = (Status.QUEUED, Status.RUNNING)
 
 
@@ -82,7 +83,7 @@ class Lane(Protocol):
     Attributes:
         NAME: as `--lane` has it.
         LASTS: its sessions go on when the command that submitted them ends.
-        POLL_S: seconds between two polls.
+        POLL_S: seconds between two polls, at most: they begin quickly and become rarer.
     """
 
     NAME: ClassVar[str]
@@ -165,7 +166,7 @@ def train(lane: Lane, bundle: Path, into: Path, report: Report) -> Path:
 
 
 def _follow(lane: Lane, handle: Handle, report: Report) -> Standing:
-    seen = 0
+    seen, wait_s = 0, FIRST_WAIT_S
     while True:
         standing = lane.poll(handle, seen)
         for event in standing.events:
@@ -173,7 +174,8 @@ def _follow(lane: Lane, handle: Handle, report: Report) -> Standing:
         seen += len(standing.events)
         if standing.status not in ACTIVE:
             return standing
-        time.sleep(lane.POLL_S)
+        time.sleep(wait_s)
+        wait_s = min(lane.POLL_S, SLOWER * wait_s)
 
 
 def is_event(found: object) -> bool:
