@@ -111,7 +111,8 @@ class _Run(Child):
         budget = bundle.inputs["budget"]
         self.most_bytes = budget["disk_bytes"]
         used = segment.start.outcome["timing"]["wall_s"] if segment.start else 0.0
-        self.deadline = time.monotonic() + _GRACE * max(0.0, budget["wall_s"] - used) + _GRACE_S
+        self.used_s, self.begun = used, time.monotonic()
+        self.deadline = self.begun + _GRACE * max(0.0, budget["wall_s"] - used) + _GRACE_S
         super().__init__(lambda pipe: _train(bundle, run, segment, pipe))
 
     def take(self) -> dict[str, Any] | None:
@@ -127,17 +128,18 @@ class _Run(Child):
             if event == "violation":
                 self.note(message["law"])
             elif event in ("checkpoint", "outcome"):
-                outcome = _believed(message["outcome"], self.run["steps"])
+                outcome = believed(message["outcome"], self.run["steps"])
                 self.check_place(outcome, is_last=event == "outcome")
+                if not self.pipe.poll(_GRACE_S):
+                    raise EOFError
                 self.hear(outcome, self.pipe.recv_bytes(self.most_bytes), is_last=event == "outcome")
-        except (EOFError, OSError, ValueError, KeyError, TypeError):
+            elif event == "step":
+                say({**_shown(message, self.run["steps"]), "run": self.run["name"]})
+        except (EOFError, OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             self.process.join(timeout=_GRACE_S)
             reason = death(self.process.exitcode)
             self.note(f"{LOGGED}: {reason}")
             self.fail("failed", reason)
-        else:
-            if event == "step":
-                say({**message, "run": self.run["name"]})
 
     def note(self, violation: object) -> None:
         """Put a violation down. What was told once counts, whatever the process says of itself later."""
@@ -160,7 +162,12 @@ class _Run(Child):
             raise ValueError
 
     def hear(self, outcome: Outcome, content: bytes, is_last: bool) -> None:
-        """Take what it says it has come to. Once it broke a law there is nothing of it to go on with."""
+        """Take what it says it has come to, but for its time, which is at least what passed here.
+
+        Once it broke a law there is nothing of it to go on with.
+        """
+        passed_s = round(self.used_s + time.monotonic() - self.begun, 6)
+        outcome.timing["wall_s"] = max(outcome.timing["wall_s"], passed_s)
         for violation in outcome.law_violations[len(self.violations) :]:
             self.note(violation)
         outcome.law_violations = self.violations
@@ -180,7 +187,21 @@ class _Run(Child):
         self.content = b""
 
 
-def _believed(told: Mapping[str, Any], steps: int) -> Outcome:
+def _shown(told: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """What a run says of a step, as far as it is shown.
+
+    Raises:
+        ValueError: it is not what a run can say.
+    """
+    numbers = {name: told[name] for name in ("loss", "items_per_s", "tokens_per_s")}
+    step = told["step"]
+    possible = type(step) is int and 0 < step <= steps and all(type(one) in (int, float) for one in numbers.values())
+    if not possible or not all(math.isfinite(one) for one in numbers.values()):
+        raise ValueError
+    return {"event": "step", "step": step, "steps": steps, **numbers}
+
+
+def believed(told: Mapping[str, Any], steps: int) -> Outcome:
     """What a run says it came to: its own affair, as long as it is what a run can say.
 
     Raises:

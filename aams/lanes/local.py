@@ -97,6 +97,10 @@ class Local:
     def discard(self, handle: Handle) -> None:
         """Nothing: the folder is the dispatch's."""
 
+    def sessions(self) -> tuple[Handle, ...]:
+        """None: nothing lasts."""
+        return ()
+
     def quota(self) -> Quota:
         """This machine takes what it is given."""
         return Quota()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -198,6 +199,24 @@ def test_a_checkpoint_is_gone_on_with_and_a_damaged_one_counts_for_nothing(
     }
     assert (first[run] >= 12, first[other]) == (True, 1)
     assert contents(tmp_path) == contents(uninterrupted)
+
+
+def test_a_checkpoint_that_is_none_or_that_this_session_did_not_write_counts_for_nothing(
+    bundle: Path, tmp_path: Path
+) -> None:
+    from trainer import checkpoints, results
+
+    read, environment = results.read_bundle(bundle), {"python": "3"}
+    own = checkpoints.Checkpoint({"steps": 3}, b"own")
+    written = checkpoints.keep(tmp_path, read, environment, "child-0", own)
+    assert checkpoints.find(tmp_path, read, environment, "child-0", written) == own
+    other = checkpoints.keep(tmp_path, read, environment, "child-0", checkpoints.Checkpoint({"steps": 3}, b"other"))
+    assert other != written and checkpoints.find(tmp_path, read, environment, "child-0", written) is None
+    for header in (b"[]", b"{}", b"7", b"[" * 100_000, b"\xff"):
+        content = header + b"\n"
+        digest = hashlib.sha256(content).hexdigest().encode()
+        (tmp_path / "child-0.checkpoint").write_bytes(digest + b"\n" + content)
+        assert checkpoints.find(tmp_path, read, environment, "child-0") is None
 
 
 def test_a_disk_that_is_full_at_a_checkpoint_is_one_sentence_and_loses_nothing(
