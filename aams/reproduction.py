@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aams import bundle, git
 from aams.errors import AamsError, Problem, ResultError, failure
-from aams.lanes import LANES, Report
+from aams.lanes import LANES, Report, train
 from aams.records import Manifest, Spec
 from compiler import spec as specs
 from compiler.cost import estimate
@@ -25,6 +25,7 @@ from domains import prepare
 from evaluator.results import Returned, read_results
 from safety import store
 from safety.archive import generation_path, manifest_name
+from safety.contract import CONTRACT_PATH, load_contract
 from safety.events import Frozen, Opened, Trained, facts_of
 from safety.ledger import read_ledger
 from safety.manifest import manifest_digest, read_manifest
@@ -81,13 +82,14 @@ def reproduce(root: Path, domain: str, name: str, report: Report) -> Reproduced:
     record = _look_up(root, domain, name)
     prepared = prepare(domain, record.opened.corpus, cache=root / CACHE)
     costs = {spec.id: estimate(spec.tree, prepared.interface) for spec in _specs(root, domain, record)}
+    contract = load_contract(root / CONTRACT_PATH)
     (root / ".aams").mkdir(exist_ok=True)
     found = []
     for batch, (manifest, trained) in enumerate(record.bundles):
         with tempfile.TemporaryDirectory(prefix="reproduce-", dir=root / ".aams") as place:
             archive = _rebuilt(root, domain, record, Path(place), batch)
-            returned = LANES["local"].train(archive, Path(place), report)
-            results = read_results(returned.directory, manifest, costs)
+            returned = train(LANES["local"](Path(place), contract), archive, Path(place) / "returned", report)
+            results = read_results(returned, manifest, costs)
             _restore(root, record.generation.weights, results)
             found.append(_compare(results, trained))
     worst = next((one for one in found if not one.same), None) or next(

@@ -1,4 +1,4 @@
-"""`python -m aams.run_cycle --seed 7`: one whole cycle on this machine, from mutation to decision.
+"""`python -m aams.run_cycle --seed 7`: one whole cycle, from mutation to decision, decided on this machine.
 
 A domain's very first cycle trains its baseline as G000; the command then goes on to the first mutation. Interrupted,
 the same command goes on where it stopped.
@@ -15,17 +15,18 @@ from aams.commands.keys import ensure_keys
 from aams.commands.loop import one_cycle
 from aams.commands.outcome import outcome_data, outcome_lines, preview_data, preview_lines
 from aams.commands.output import emit, note
-from aams.commands.request import add_request_arguments, request_from
+from aams.commands.request import add_lane_argument, add_request_arguments, request_from
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of `run_cycle`."""
     parser = argparse.ArgumentParser(
         prog="python -m aams.run_cycle",
-        description="Run one evolution cycle on this machine: mutate, gate, train, recompute, decide, record.",
+        description="Run one evolution cycle: mutate, gate, train in a lane, recompute, decide, record.",
         parents=[cli.common_parser()],
     )
     add_request_arguments(parser)
+    add_lane_argument(parser)
     parser.add_argument("--no-approve", action="store_true", help="leave an accepted child waiting for `aams approve`")
     parser.add_argument("--dry-run", action="store_true", help="show what would be tried, and write nothing")
     parser.set_defaults(command=_run)
@@ -48,10 +49,10 @@ def _run(args: argparse.Namespace) -> int:
             shown = cycle.preview(lab, request)
             emit(args, preview_data(shown), preview_lines(shown))
             return 0
-        ended = one_cycle(lab, request, args.json)
+        ended = one_cycle(lab, request, args.lane, args.json)
         if ended.is_root and ended.outcome == "accepted":
             note(f"{args.domain}/{ended.generation} is the champion. Now the first mutation.")
-            ended = one_cycle(lab, request, args.json)
+            ended = one_cycle(lab, request, args.lane, args.json)
         emit(args, outcome_data(lab, ended), outcome_lines(lab, ended))
     return 0
 

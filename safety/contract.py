@@ -112,6 +112,21 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Kaggle:
+    """Sessions at Kaggle.
+
+    Attributes:
+        machine: as Kaggle names its accelerators; "" for none.
+        limit_s: after which a session is ended.
+        sessions: at a time.
+    """
+
+    machine: Literal["", "NvidiaTeslaT4", "NvidiaTeslaP100"]
+    limit_s: int
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Law:
     """One law of training."""
 
@@ -143,6 +158,7 @@ class Contract:
     approvers: tuple[str, ...]
     deadlines: Deadlines
     confinement: tuple[str, ...]
+    kaggle: Kaggle
     laws: tuple[Law, ...]
     digest: str
 

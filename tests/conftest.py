@@ -1,8 +1,10 @@
-"""What every room shares: golden files, a strategy that draws valid specs from the grammar, GitHub's emulator."""
+"""What every room shares: no network, golden files, a strategy that draws valid specs, the emulators."""
 
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +29,38 @@ SMALL = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 
 LONGEST = {"repeat": 3, "blocks": 2, "stages": 2}
 
+NOWHERE = "http://127.0.0.1:9"
+PROXIES = {"http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": "127.0.0.1,localhost"}
+LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname")
+SENDS = ("socket.connect", "socket.sendmsg", "socket.sendto")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden instead of comparing with it")
+
+
+def pytest_configure() -> None:
+    """Keep tests on this machine: what asks for another one fails here, and in subprocesses meets a closed port."""
+    sys.addaudithook(_refuse_other_hosts)
+    os.environ.update(PROXIES, **{name.upper(): value for name, value in PROXIES.items()})
+
+
+def _refuse_other_hosts(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in LOOKUPS:
+        host = arguments[0]
+    elif event in SENDS and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    if isinstance(host, str) and not _is_loopback(host):
+        pytest.fail(f"a test asks for {host}: tests never leave this machine")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in ("", "localhost")
 
 
 @pytest.fixture(scope="session")
@@ -50,11 +81,19 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @pytest.fixture(scope="session")
 def github_emulator() -> ModuleType:
-    """The emulator of tests/github_emulator: `github_emulator.GitHubEmulator(folder)`, to be closed after use.
+    """The emulator of tests/github_emulator: `github_emulator.GitHubEmulator(folder)`, to be closed after use."""
+    return _emulator("github_emulator")
 
-    Tests are no packages, so it is loaded as one here: its modules import each other as `github_emulator.<module>`.
-    """
-    folder = Path(__file__).parent / "github_emulator"
+
+@pytest.fixture(scope="session")
+def kaggle_emulator() -> ModuleType:
+    """The emulator of tests/kaggle_emulator: `kaggle_emulator.KaggleEmulator(folder)`, to be closed after use."""
+    return _emulator("kaggle_emulator")
+
+
+def _emulator(name: str) -> ModuleType:
+    """Tests are no packages, so an emulator is loaded as one here: its modules import each other by its name."""
+    folder = Path(__file__).parent / name
     place = {"submodule_search_locations": [str(folder)]}
     specification = importlib.util.spec_from_file_location(folder.name, folder / "emulator.py", **place)
     assert specification and specification.loader

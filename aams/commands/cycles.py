@@ -9,7 +9,7 @@ from typing import Any
 
 from aams.commands.keys import ensure_keys
 from aams.commands.output import emit, note
-from aams.commands.request import DOMAINS, add_request_arguments, request_from
+from aams.commands.request import DOMAINS, add_lane_argument, add_request_arguments, request_from
 
 
 def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -20,9 +20,10 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     add_request_arguments(propose)
     propose.set_defaults(command=_propose)
 
-    train = subparsers.add_parser("train", parents=[common], help="train a bundle here, and pack what came out")
+    train = subparsers.add_parser("train", parents=[common], help="train a bundle, and pack what came out")
     train.add_argument("bundle", type=Path, help="the bundle's archive")
     train.add_argument("results", type=Path, help="archive to write")
+    add_lane_argument(train)
     train.set_defaults(command=_train)
 
     ingest = subparsers.add_parser("ingest", parents=[common], help="judge what a lane brought back for the open cycle")
@@ -101,16 +102,20 @@ def _tell(args: argparse.Namespace, lab: Any, step: Any) -> int:
 def _train(args: argparse.Namespace) -> int:
     import tempfile
 
-    from aams.bundle import unpack
+    from aams.bundle import manifest_in
     from aams.commands.progress import training_progress
     from aams.lanes import LANES
+    from aams.lanes import train as train_on
     from aams.results_archive import pack_results
+    from safety.contract import CONTRACT_PATH, load_contract
 
+    runs = len(manifest_in(args.bundle).inputs.runs)
+    contract = load_contract(args.root / CONTRACT_PATH)
     with tempfile.TemporaryDirectory(prefix="aams-") as place:
-        runs = len(unpack(args.bundle, Path(place) / "read").inputs.runs)
         with training_progress("training", runs, args.json) as report:
-            returned = LANES["local"].train(args.bundle, Path(place), report)
-        pack_results(returned.directory, args.results)
+            lane = LANES[args.lane](Path(place), contract)
+            returned = train_on(lane, args.bundle, Path(place) / "returned", report)
+        pack_results(returned, args.results)
     emit(args, {"results": str(args.results), "runs": runs}, [f"{runs} runs: {args.results}"])
     return 0
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aams.commands.output import emit
 from aams.errors import AamsError, Problem, failure
+
+if TYPE_CHECKING:
+    from safety.paths import Change
 
 
 def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
@@ -34,12 +38,27 @@ def _gate(args: argparse.Namespace) -> int:
         raise failure("Git can't compare the two commits", f"{start[:12]} and {head[:12]}")
     findings = check_paths(changes, git.tracked_files(args.root, head) or ())
     if findings:
-        raise AamsError(*(Problem(found.what, found.got, found.advice, file=found.subject) for found in findings))
+        against = (Problem(found.what, found.got, found.advice, file=found.subject) for found in findings)
+        raise AamsError(*against, *_faults(args.root, head, changes))
     kind = kind_of(changes)
     told = _judge_spec(args.root, start, head, changes[0].path) if kind == "spec" else {}
     lines = [f"{len(changes)} changed files: {kind}, nothing against it"]
     emit(args, {"kind": kind, "files": [change.path for change in changes], **told}, [*lines, *told.get("lines", ())])
     return 0
+
+
+def _faults(root: Path, head: str, changes: Sequence[Change]) -> Iterator[Problem]:
+    """What is wrong with specs as such, so that who must come back anyway need not come back twice."""
+    from aams import git
+    from compiler import spec
+    from safety.paths import PLAIN, SPEC
+
+    for change in changes:
+        if change.mode == PLAIN and SPEC.fullmatch(change.path):
+            try:
+                spec.parse(git.tracked_bytes(root, head, change.path) or b"", change.path)
+            except AamsError as error:
+                yield from error.problems
 
 
 def _judge_spec(root: Path, base: str, head: str, path: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One whole cycle with the local lane in between: what `run_cycle` and the heartbeat have in common."""
+"""One whole cycle with a lane in between: what `run_cycle` and the heartbeat have in common."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ TITLES = {
 }
 
 
-def one_cycle(lab: Lab, request: Request, quiet: bool) -> Ended:
+def one_cycle(lab: Lab, request: Request, lane: str, quiet: bool) -> Ended:
     """Run a cycle to its end, or to where it waits for the second key."""
     from aams import cycle
 
-    return train_on(lab, cycle.propose(lab, request), quiet)
+    return train_on(lab, cycle.propose(lab, request), lane, quiet)
 
 
-def train_on(lab: Lab, step: Dispatch | Ended, quiet: bool) -> Ended:
-    """Train one dispatch after another here, until the cycle ends or waits."""
+def train_on(lab: Lab, step: Dispatch | Ended, lane: str, quiet: bool) -> Ended:
+    """Train one dispatch after another in a lane, until the cycle ends or waits."""
     from aams import cycle
-    from aams.lanes import LANES
+    from aams.lanes import LANES, train
 
     while not isinstance(step, cycle.Ended):
         runs = len(step.manifest.inputs.runs)
         with training_progress(TITLES[step.stage], runs, quiet) as report:
-            returned = LANES["local"].train(step.archive, step.work, report)
-        step = cycle.ingest(lab, step, returned.directory)
+            returned = train(LANES[lane](step.work, lab.contract), step.archive, step.work / "returned", report)
+        step = cycle.ingest(lab, step, returned)
     return step

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 DOMAINS = ("language", "vision", "hybrid")
 """The keys of `domains.DOMAINS`, written out: `aams` starts without importing the domains."""
+LANES = ("local", "kaggle")
+"""The keys of `lanes.LANES`, for the same reason."""
 MAX_CHILDREN = 64
 
 
@@ -21,6 +23,11 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--children", type=int, default=4, metavar="N", help="trials before the screen (default: 4)")
     parser.add_argument("--planner", default="mutate-champion", help="who proposes children (default: mutate-champion)")
     parser.add_argument("--spec", type=Path, metavar="FILE", help="try this hand-made child instead of mutants")
+
+
+def add_lane_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where to train."""
+    parser.add_argument("--lane", choices=LANES, default="local", help="where bundles are trained (default: local)")
 
 
 def check_children(count: int) -> None:

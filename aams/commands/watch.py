@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from aams.commands.output import emit, note, table
-from aams.commands.request import DOMAINS
+from aams.commands.request import DOMAINS, add_lane_argument
 
 if TYPE_CHECKING:
     from aams.cycle import Ended, Lab
@@ -22,12 +22,14 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
         "--domain", choices=DOMAINS, action="append", help="default: every domain, one after another"
     )
     heartbeat.add_argument("--children", type=int, default=4, metavar="N", help="trials before the screen (default: 4)")
+    add_lane_argument(heartbeat)
     heartbeat.set_defaults(command=_heartbeat)
 
     rechallenge = subparsers.add_parser(
         "rechallenge", parents=[common], help="test the champion against its predecessor again"
     )
     rechallenge.add_argument("--domain", choices=DOMAINS, default="language")
+    add_lane_argument(rechallenge)
     rechallenge.set_defaults(command=_rechallenge)
 
     rollback = subparsers.add_parser("rollback", parents=[common], help="make an earlier champion champion again")
@@ -57,12 +59,12 @@ def _heartbeat(args: argparse.Namespace) -> int:
     with cycle.open_lab(args.root) as lab:
         for domain in args.domain or DOMAINS:
             beats += [_told(lab, ended) for ended in cycle.end_overdue(lab, domain)]
-            beats.append(_beat(lab, domain, args.children, args.json))
+            beats.append(_beat(lab, domain, args))
     emit(args, {"beats": [data for data, _ in beats]}, [line for _, lines in beats for line in lines])
     return 0
 
 
-def _beat(lab: Lab, domain: str, children: int, quiet: bool) -> tuple[dict[str, Any], list[str]]:
+def _beat(lab: Lab, domain: str, args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     """Run a scheduled cycle, or tell what is missing."""
     from aams.canonical import to_data
     from aams.commands.loop import one_cycle, train_on
@@ -70,13 +72,13 @@ def _beat(lab: Lab, domain: str, children: int, quiet: bool) -> tuple[dict[str, 
 
     if due(lab, domain):
         note(f"{domain}: the champion is due for a re-challenge")
-        return _told(lab, train_on(lab, rechallenge(lab, domain, "schedule"), quiet))
-    request, missing = scheduled(lab, domain, children)
+        return _told(lab, train_on(lab, rechallenge(lab, domain, "schedule"), args.lane, args.json))
+    request, missing = scheduled(lab, domain, args.children)
     if missing:
         lines = [f"{domain}: {found.what}: {found.got}; {found.advice}" for found in missing]
         return {"domain": domain, "missing": to_data(missing)}, lines
     note(f"{domain}: running a cycle with seed {request.seed}")
-    return _told(lab, one_cycle(lab, request, quiet))
+    return _told(lab, one_cycle(lab, request, args.lane, args.json))
 
 
 def _told(lab: Lab, ended: Ended) -> tuple[dict[str, Any], list[str]]:
@@ -90,7 +92,7 @@ def _rechallenge(args: argparse.Namespace) -> int:
     from aams.commands.loop import train_on
 
     with cycle.open_lab(args.root) as lab:
-        ended = train_on(lab, cycle.rechallenge(lab, args.domain), args.json)
+        ended = train_on(lab, cycle.rechallenge(lab, args.domain), args.lane, args.json)
         emit(args, *_told(lab, ended))
     return 0
 

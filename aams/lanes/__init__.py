@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
-from aams.lanes import local
-from aams.lanes.base import Lane, Report, Returned
+from aams.lanes.base import Handle, Lane, Quota, Report, Standing, Status, train
+from aams.lanes.kaggle import Kaggle
+from aams.lanes.local import Local
+from safety.contract import Contract
 
-__all__ = ["LANES", "Lane", "Report", "Returned"]
+__all__ = ["LANES", "Handle", "Lane", "Quota", "Report", "Standing", "Status", "train"]
 
-LANES: Mapping[str, Lane] = MappingProxyType({local.NAME: local})
+LANES: Mapping[str, Callable[[Path, Contract], Lane]] = MappingProxyType({Local.NAME: Local, Kaggle.NAME: Kaggle})
+"""Each makes a lane from the folder that one dispatch may use here, and the contract."""

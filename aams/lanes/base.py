@@ -1,37 +1,173 @@
-"""What a lane is: a place where bundles are trained. A lane is a plain module; `lanes.LANES` lists them."""
+"""What a lane is: a place where bundles are trained. `lanes.LANES` lists them.
+
+A lane keeps no database: a session is found again by its name, which comes from the bundle, so that any process may ask
+how it stands, bring its results, or end it. Whatever a lane can't tell for sure is a failure of the infrastructure,
+never a success.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+
+from aams.errors import LaneError, Problem
+from aams.records import Manifest
 
 Report = Callable[[Mapping[str, Any]], None]
 """Takes the trainer's progress events as they come."""
+EVENTS = ("start", "step", "done")
+
+
+class Status(StrEnum):
+    """How a session stands.
+
+    MISSING is one that was never submitted, or of which nothing is left; FAILED one that ended without results, or of
+    which nobody can say how it stands. Submitting again makes another try of both, and of CANCELLED.
+    """
+
+    MISSING = "missing"
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE = (Status.QUEUED, Status.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
-class Returned:
-    """What a lane hands back, not yet believed: a directory with results.json and weights."""
+class Handle:
+    """One session: its lane's name and its own."""
 
-    directory: Path
-    isolation: str
+    lane: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a session stands.
+
+    Attributes:
+        said: why it failed, one sentence, or "".
+        events: the trainer's, from the one that was asked for on; a lane that sees none gives none.
+    """
+
+    status: Status
+    said: str = ""
+    events: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a lane can still take; None is without limit.
+
+    Attributes:
+        sessions: that may be submitted now.
+        seconds: of its machines.
+    """
+
+    sessions: int | None = None
+    seconds: float | None = None
 
 
 class Lane(Protocol):
-    """A place of compute."""
+    """A place of compute.
 
-    NAME: str
+    Attributes:
+        NAME: as `--lane` has it.
+        LASTS: its sessions go on when the command that submitted them ends.
+        POLL_S: seconds between two polls.
+    """
 
-    def train(self, archive: Path, work: Path, report: Report) -> Returned:
-        """Train every run of a bundle; called again after an interruption it goes on where it stopped.
+    NAME: ClassVar[str]
+    LASTS: ClassVar[bool]
+    POLL_S: ClassVar[float]
+
+    def submit(self, bundle: Path) -> Handle:
+        """Have a bundle trained. One that is on its way or done is left as it is; a try that failed is gone on with.
 
         Args:
-            archive: the packed bundle.
-            work: a directory of this dispatch alone, kept between calls.
-            report: is told each progress event.
+            bundle: the packed archive.
 
         Raises:
-            LaneError: the trainer failed as a whole; what finished is kept in `work`.
+            LaneError: the lane can't take it, or none now.
         """
+
+    def poll(self, handle: Handle, seen: int = 0) -> Standing:
+        """How a session stands.
+
+        Args:
+            seen: how many of its events are known already.
+
+        Raises:
+            LaneError: the lane can't be reached.
+        """
+
+    def fetch(self, handle: Handle, into: Path) -> Path:
+        """Bring the results of a session that is done, not yet believed; the folder that they lie in.
+
+        Args:
+            into: a new folder, used by lanes that have none of their own here.
+
+        Raises:
+            LaneError: there are none, or they can't be brought.
+        """
+
+    def cancel(self, handle: Handle) -> None:
+        """End a session; what finished is kept where it can be. One that has ended is left as it is."""
+
+    def discard(self, handle: Handle) -> None:
+        """Forget a session that has ended and whose results are kept elsewhere."""
+
+    def quota(self) -> Quota:
+        """What the lane can still take."""
+
+
+def session_name(manifest: Manifest, archive_digest: str) -> str:
+    """A session's name, at most 50 letters, digits and hyphens: what is trained, the bundle, the cycle."""
+    inputs = manifest.inputs
+    return f"aams-{inputs.stage}-{inputs.batch}-{archive_digest[:8]}-{inputs.cycle}"
+
+
+def train(lane: Lane, bundle: Path, into: Path, report: Report) -> Path:
+    """Submit a bundle, follow its session to its end, and bring the results; the folder that they lie in.
+
+    Raises:
+        LaneError: it ended without results; submitted again, it goes on with what finished.
+        KeyboardInterrupt: the session has ended with it, unless it lasts.
+    """
+    handle = lane.submit(bundle)
+    try:
+        standing = _follow(lane, handle, report)
+    except BaseException:
+        if not lane.LASTS:
+            lane.cancel(handle)
+        raise
+    if standing.status is not Status.DONE:
+        said = standing.said or str(standing.status)
+        raise LaneError(Problem("the trainer ended without results", said, "run the same command again"))
+    returned = lane.fetch(handle, into)
+    lane.discard(handle)
+    return returned
+
+
+def _follow(lane: Lane, handle: Handle, report: Report) -> Standing:
+    seen = 0
+    while True:
+        standing = lane.poll(handle, seen)
+        for event in standing.events:
+            report(event)
+        seen += len(standing.events)
+        if standing.status not in ACTIVE:
+            return standing
+        time.sleep(lane.POLL_S)
+
+
+def is_event(found: object) -> bool:
+    """Whether something that a trainer printed is an event of ours."""
+    return isinstance(found, dict) and found.get("event") in EVENTS

@@ -148,6 +148,16 @@ def test_what_breaks_the_policy_is_refused_by_name(
     assert all(line.startswith("error: ") for line in err.splitlines())
 
 
+@pytest.mark.parametrize("faulty", ["widht: 3", "training: !!python/object/apply:os.getcwd []", "model: *none"])
+def test_a_spec_that_is_faulty_too_is_named_by_its_line_beside_what_breaks_the_policy(
+    faulty: str, lab: Path, commit: Commit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit({SPEC: f"schema_version: 1\ndomain: vision\n{faulty}\n", "logs/lineage.csv": "x\n"})
+    assert gate(lab, "--annotations") == 1
+    err = capsys.readouterr().err
+    assert "::error file=logs/lineage.csv::" in err and f"::error file={SPEC},line=3," in err
+
+
 def test_a_link_is_refused(lab: Path, commit: Commit, capsys: pytest.CaptureFixture[str]) -> None:
     (lab / "specs" / "vision" / "candidates").mkdir(parents=True)
     (lab / SPEC).symlink_to("/etc/passwd")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from aams import bundle, cli, run_cycle
+from aams import bundle, cli, lanes, run_cycle
 from aams.canonical import canonical_json, to_data
 from aams.commands.output import complain, note
-from aams.commands.request import DOMAINS, request_from
+from aams.commands.request import DOMAINS, LANES, request_from
 from aams.cycle import Request
 from aams.errors import AamsError, Problem
 from aams.founding import found_lab
@@ -139,7 +139,7 @@ def test_propose_takes_a_hand_made_child_as_run_cycle_does() -> None:
 def test_the_domains_of_the_command_line_are_the_domains() -> None:
     import domains
 
-    assert tuple(domains.DOMAINS) == DOMAINS
+    assert (tuple(domains.DOMAINS), tuple(lanes.LANES)) == (DOMAINS, LANES)
 
 
 def test_the_command_line_is_built_without_the_domains() -> None:

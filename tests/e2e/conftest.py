@@ -31,10 +31,11 @@ training: {optimizer: {op: muon, lr: 0.03, adamw_lr: 0.02}, batch_tokens: 512}
 
 
 class LabFolder:
-    """A lab and the commands a person would type in it."""
+    """A lab and the commands a person would type in it, none of which takes longer than `patience_s`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.patience_s = 300
 
     def start(self, *arguments, path=os.environ["PATH"], **options):
         environment = {**os.environ, "PATH": path, "PYTHONPATH": str(self.path)}
@@ -51,7 +52,7 @@ class LabFolder:
     def run(self, *arguments, status=0):
         """Run a command to its end; its answer, checked for its exit status and for never showing a traceback."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=self.patience_s)
         assert "Traceback" not in out + err, out + err
         assert process.returncode == status, f"exit status {process.returncode}\n{out}\n{err}"
         return out if status == 0 else err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 
 import pytest
@@ -243,3 +245,15 @@ def test_an_action_without_a_stub_is_never_fetched(lab):
     lab.repo("ann", "ann/acting").get_workflow("other.yml").create_dispatch("main", throw=True)
     (run,) = [run for run in runs(lab) if run.name == "other"]
     assert run.conclusion == "startup_failure" and "stub_actions/else" in run.log
+
+
+def test_every_address_that_a_step_finds_is_the_emulators(lab):
+    step = {"env": {"CONTEXT": "${{ toJSON(github) }}"}, "run": "env"}
+    workflow = {"name": "look", "on": "issues", "jobs": {"look": {"runs-on": "ubuntu-24.04", "steps": [step]}}}
+    lab.repo("ann", "ann/acting").create_file(".github/workflows/look.yml", "look", json.dumps(workflow))
+    lab.repo("dev", "ann/acting").create_issue("look")
+    (run,) = [run for run in runs(lab) if run.name == "look"]
+    for name in ("GITHUB_API_URL", "GITHUB_GRAPHQL_URL", "GITHUB_SERVER_URL"):
+        assert f"{name}={lab.site.url}" in run.log
+    addresses = set(re.findall(r"\b\w+://[^/\s\"]+", run.log))
+    assert addresses <= {lab.site.url, "http://127.0.0.1:9"}  # the other one is a proxy that leads nowhere

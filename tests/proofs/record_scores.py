@@ -27,7 +27,7 @@ from safetensors.numpy import save
 from aams.canonical import canonical_json
 from aams.cycle.lab import baseline
 from aams.dispatch import Plan, dispatch, plan_runs
-from aams.lanes import LANES
+from aams.lanes import LANES, train
 from aams.records import Envelope, Inputs
 from aams.worker import Worker
 from compiler.cost import estimate
@@ -66,8 +66,8 @@ def record(domain: str, place: Path) -> None:
         plan = Plan(cycle, "root", batch, domain, "G000", "", "", "", (spec,), runs, compute)
         envelope = Envelope(new_nonce(), "2026-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "")
         sent = dispatch(place, plan, prepared, contract, partial(sealed_by, envelope))
-        returned = LANES["local"].train(sent.archive, sent.work, lambda event: None)
-        results = read_results(returned.directory, sent.manifest, costs)
+        returned = train(LANES["local"](sent.work, contract), sent.archive, sent.work / "returned", lambda event: None)
+        results = read_results(returned, sent.manifest, costs)
         jobs = [job(domain, model, results.weights[run.name], holdout, items) for run in runs]
         with Worker(ROOT) as worker:
             rows += [hits(domain, answer) for answer in worker.ask_all(jobs)]

@@ -177,8 +177,9 @@ def _prepare(place: Path, candidate: Path) -> None:
     import domains
     from aams import cli, views
     from aams.cycle import lab as labs
-    from aams.lanes.local import train
+    from aams.lanes import LANES, train
     from aams.worker import Worker
+    from safety.contract import CONTRACT_PATH, load_contract
 
     canned_service = load(HERE / "canned_service.py")
     root, kept, answers = place / "code", [], {}
@@ -216,7 +217,8 @@ def _prepare(place: Path, candidate: Path) -> None:
 
     def trained(told: Any) -> Path:
         archive = Path(told["bundle"])
-        return train(archive, archive.parent, lambda _: None).directory
+        lane = LANES["local"](archive.parent, load_contract(root / CONTRACT_PATH))
+        return train(lane, archive, archive.parent / "returned", lambda _: None)
 
     views.write_views(root, [])
     keep("new")

@@ -31,6 +31,7 @@ WEAK = {
 def weakened_lab(path: Path, domain: str) -> Any:
     """A lab whose baseline of a domain is a poor use of its compute, under the contract's own statistics."""
     lab = LABS["_build"](path)
+    lab.patience_s = 1800  # whole cycles at a domain's whole compute, on a machine that may have other work
     lab.contract(alpha=0.05, pairs_max=16)
     name = Path("domains", domain, "__init__.py")
     text = (ROOT / name).read_text()

@@ -167,7 +167,7 @@ def test_as_many_pairs_at_first_as_at_most_are_allowed(tmp_path: Path) -> None:
 def test_a_missing_threshold_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "contract.yaml"
     lines = re.findall(r"^  [a-z_]+: [0-9.]+", TEXT, re.M)
-    assert len(lines) == 30
+    assert len(lines) == 32
     for line in lines:
         name = line.split(":")[0].strip()
         path.write_text(TEXT.replace(line, f"  not_{line.strip()}"), encoding="utf-8")
