@@ -32,8 +32,7 @@ def in_pieces(place: Path, pieces: int) -> dict[str, Any]:
     start = None
     for stop in stops:
         reader, writer = os.pipe()
-        segment = train.Segment(start, stop, 60.0)
-        segments = {run["name"]: segment}
+        segments = {run["name"]: train.Segment(run, start, stop, 60.0)}
         ended = runs.outcomes(
             bundle, [run], lambda run, left=segments: left.pop(run["name"], None), 1, lambda event: None, reader
         )
