@@ -263,3 +263,22 @@ import json, os, sys
     assert statuses["child-3"] == "failed"
     assert sorted(statuses.values()) == ["dropped", "dropped", "failed", "finished", "finished"]
     assert [len(rung["ranks"]) for rung in results["rungs"]] == [3, 3]
+
+
+def test_a_signal_to_the_whole_group_interrupts_and_fails_nobody(
+    bundle: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    """A lane ends a session by its group: the runs' processes get the signal too, and wait for their parent."""
+    process = subprocess.Popen(
+        command(bundle, tmp_path), env=environment(bundle), stdout=subprocess.PIPE, text=True, process_group=0
+    )
+    with process:
+        for line in process.stdout or ():
+            if json.loads(line)["event"] == "step":
+                os.killpg(process.pid, signal.SIGTERM)
+                break
+        rest, _ = process.communicate()
+    assert process.returncode == 130
+    assert "failed" not in rest
+    assert train(bundle, tmp_path).returncode == 0
+    assert contents(tmp_path) == contents(uninterrupted)
