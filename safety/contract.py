@@ -104,14 +104,6 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """After `percent` % of their steps, of the children of a trial one in `keep_one_in` goes on, rounded up."""
-
-    percent: int
-    keep_one_in: int
-
-
-@dataclass(frozen=True, slots=True)
 class Kaggle:
     """Sessions at Kaggle.
 
@@ -124,6 +116,14 @@ class Kaggle:
     machine: Literal["", "NvidiaTeslaT4", "NvidiaTeslaP100"]
     limit_s: int
     sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """After `percent` % of their steps, of the children of a trial one in `keep_one_in` goes on, rounded up."""
+
+    percent: int
+    keep_one_in: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ LEDGER = (
     "rechallenge.yml",
     "rollback.yml",
     "train.yml",
+    "dispatch_kaggle.yml",
     "drift.yml",
 )
 ALLOWED_OWNERS = ("actions",)
@@ -106,7 +107,7 @@ def test_secrets_live_in_environments_whose_jobs_run_mains_own_code_without_a_ca
     for _, job in jobs(name):
         if "secrets." not in words(job):
             continue
-        assert job["environment"] in ("propose", "verdict")
+        assert job["environment"] in ("kaggle", "propose", "verdict")
         for step in job["steps"]:
             uses = step.get("uses", "")
             assert not uses.startswith("actions/cache") and "cache" not in step.get("with", {})
@@ -118,8 +119,12 @@ def test_secrets_live_in_environments_whose_jobs_run_mains_own_code_without_a_ca
 def test_no_job_holds_both_keys_or_a_key_of_the_other_environment(name: str) -> None:
     for _, job in jobs(name):
         held = set(re.findall(r"secrets\.([A-Z_]+)", words(job)))
-        other = {"propose": {"AAMS_VERDICT_KEY", "AAMS_ARBITER_SECRET"}, "verdict": {"AAMS_PROPOSE_KEY"}}
-        assert not held & other.get(words(job.get("environment", "")), set())
+        own = {
+            "propose": {"AAMS_APP_KEY", "AAMS_PROPOSE_KEY"},
+            "verdict": {"AAMS_APP_KEY", "AAMS_ARBITER_SECRET", "AAMS_VERDICT_KEY"},
+            "kaggle": {"KAGGLE_KEY", "KAGGLE_USERNAME"},
+        }
+        assert held <= own.get(words(job.get("environment", "")), set())
 
 
 def test_the_job_that_trains_holds_nothing_and_the_one_that_delivers_runs_nothing_of_it() -> None:

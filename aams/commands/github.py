@@ -68,6 +68,7 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     bundle.add_argument("folder", type=Path, help="where it is put")
     deliver.add_argument("archive", type=Path, help="as `aams train` wrote it")
     add("waiting", _waiting, "count open proposals, and those that somebody must work on")
+    add("sessions", _sessions, "bring bundles to Kaggle, and their results where the next sweep finds them")
     add("receive", _receive, "take in results that are ready, and freeze the bundles that are due")
     add("judge", _judge, "post the required check of pull requests that are not the bot's", needs_app=True)
     add("arbitrate", _arbitrate, "judge what came back, and let in what is decided", needs_app=True)
@@ -190,6 +191,12 @@ def _waiting(args: argparse.Namespace) -> int:
         _output(name, str(count))
     emit(args, dict(found), [f"{name}: {count}" for name, count in found.items()])
     return 0
+
+
+def _sessions(args: argparse.Namespace) -> int:
+    from aams.gitops.sessions import look_after
+
+    return _tell(args, look_after(_site(args)))
 
 
 def _receive(args: argparse.Namespace) -> int:

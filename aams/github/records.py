@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Conclusion = Literal["success", "failure"]
-Lane = Literal["hosted", "cuda"]
-"""Where a proposal's bundles are trained: a runner of GitHub's, or one of the repository's own."""
+Lane = Literal["hosted", "cuda", "kaggle"]
+"""Where a proposal's bundles are trained: a runner of GitHub's, one of the repository's own, or Kaggle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,13 +57,14 @@ def wake(site: Site, done: Iterable[Done]) -> None:
 
 
 def waiting(site: Site) -> Mapping[str, int]:
-    """How many proposals are open, how many have results that are to go on record, and how many are to be judged."""
+    """How many proposals are open, have results that are to go on record, are to be judged, and are at Kaggle."""
     with workshop(site) as shop:
         cycles = [shop.lab.state.open_cycles.get(one.cycle) for one in shop.own()]
         frozen = [cycle.id for cycle in cycles if cycle and cycle.event == "frozen"]
         ready = [name for name in frozen if Evidence(site.repository, name).has_results(awaited(shop, name))]
         judging = sum(cycle is not None and cycle.event in JUDGED for cycle in cycles)
-        return {"proposals": len(shop.proposals), "results": len(ready), "judging": judging}
+        away = sum(lane_of(one.pull) == "kaggle" and one.cycle in frozen for one in shop.own())
+        return {"proposals": len(shop.proposals), "results": len(ready), "judging": judging, "away": away}
 
 
 def each(shop: Workshop, act: Callable[[Workshop, Proposal], Done | None]) -> tuple[Done, ...]:
@@ -90,6 +91,8 @@ def _receive(shop: Workshop, proposal: Proposal) -> Done | None:
         frozen = awaited(shop, cycle.id)
         if evidence.has_results(frozen):
             return _collect(shop, proposal, evidence)
+        if lane_of(proposal.pull) == "kaggle":
+            return None  # whose own schedule looks after it
         asked = ask_for_training(repository, lane_of(proposal.pull), cycle.id, frozen.stage, frozen.batch)
         return Done(cycle.id, "training was asked for again") if asked else None
     if not wants_pairs(cycle):

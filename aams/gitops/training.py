@@ -13,7 +13,7 @@ from aams.errors import failure
 from aams.github.records import Lane, PullRequest
 from aams.github.repository import Repository
 from aams.gitops.evidence import Evidence
-from aams.gitops.workflows import TRAIN
+from aams.gitops.workflows import KAGGLE, TRAIN
 from aams.gitops.workshop import Site, Workshop, workshop
 from safety.events import Frozen
 
@@ -33,7 +33,13 @@ def lane_of(pull: PullRequest) -> Lane:
 
 
 def ask_for_training(repository: Repository, lane: Lane, cycle: str, stage: str, batch: int) -> bool:
-    """Start the workflow that trains a bundle, unless it runs, or failed too often; whether it was started."""
+    """Start the workflow that trains a bundle, unless it runs, or failed too often; whether it was started.
+
+    Kaggle's looks after every proposal of its lane, and counts what failed itself.
+    """
+    if lane == "kaggle":
+        repository.dispatch(KAGGLE, {})
+        return True
     title = f"train {cycle} {stage}-{batch}"
     runs = repository.runs_for(TRAIN, title)
     if len(runs) >= MAX_TRIES or any(status != "completed" for status in runs):

@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 TRAIN, RECEIVE, EVALUATE, PROMOTE = "train.yml", "receive_results.yml", "evaluate.yml", "promote.yml"
-RECHALLENGE = "rechallenge.yml"
+RECHALLENGE, KAGGLE = "rechallenge.yml", "dispatch_kaggle.yml"

@@ -14,8 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from aams.bundle import manifest_in
 from aams.errors import LaneError, Problem
-from aams.records import Manifest
+from aams.files import digest_file
 
 Report = Callable[[Mapping[str, Any]], None]
 """Takes the trainer's progress events as they come."""
@@ -37,6 +38,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+FIRST_WAIT_S, SLOWER = 0.05, 1.5
 ACTIVE = (Status.QUEUED, Status.RUNNING)
 
 
@@ -81,12 +83,15 @@ class Lane(Protocol):
     Attributes:
         NAME: as `--lane` has it.
         LASTS: its sessions go on when the command that submitted them ends.
-        POLL_S: seconds between two polls.
+        POLL_S: seconds between two polls, at most: they begin quickly and become rarer.
     """
 
     NAME: ClassVar[str]
     LASTS: ClassVar[bool]
     POLL_S: ClassVar[float]
+
+    def handle_of(self, bundle: Path) -> Handle:
+        """The session of a bundle, whether it was submitted or not."""
 
     def submit(self, bundle: Path) -> Handle:
         """Have a bundle trained. One that is on its way or done is left as it is; a try that failed is gone on with.
@@ -128,10 +133,14 @@ class Lane(Protocol):
         """What the lane can still take."""
 
 
-def session_name(manifest: Manifest, archive_digest: str) -> str:
-    """A session's name, at most 50 letters, digits and hyphens: what is trained, the bundle, the cycle."""
-    inputs = manifest.inputs
-    return f"aams-{inputs.stage}-{inputs.batch}-{archive_digest[:8]}-{inputs.cycle}"
+def session_name(bundle: Path) -> str:
+    """A session's name, at most 50 letters, digits and hyphens: what is trained, the bundle, the cycle.
+
+    Raises:
+        ResultError: it is no bundle.
+    """
+    inputs = manifest_in(bundle).inputs
+    return f"aams-{inputs.stage}-{inputs.batch}-{digest_file(bundle)[:8]}-{inputs.cycle}"
 
 
 def train(lane: Lane, bundle: Path, into: Path, report: Report) -> Path:
@@ -157,7 +166,7 @@ def train(lane: Lane, bundle: Path, into: Path, report: Report) -> Path:
 
 
 def _follow(lane: Lane, handle: Handle, report: Report) -> Standing:
-    seen = 0
+    seen, wait_s = 0, FIRST_WAIT_S
     while True:
         standing = lane.poll(handle, seen)
         for event in standing.events:
@@ -165,7 +174,8 @@ def _follow(lane: Lane, handle: Handle, report: Report) -> Standing:
         seen += len(standing.events)
         if standing.status not in ACTIVE:
             return standing
-        time.sleep(lane.POLL_S)
+        time.sleep(wait_s)
+        wait_s = min(lane.POLL_S, SLOWER * wait_s)
 
 
 def is_event(found: object) -> bool:

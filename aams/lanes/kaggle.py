@@ -27,6 +27,8 @@ from safety.contract import Contract
 
 CONFINEMENT: Isolation = "none"
 PREFIX = "aams-"
+MAX_TRIES = 3
+"""Versions of one kernel: who failed so often has used enough of the quota."""
 MAX_LOG_BYTES = 4 * 1024 * 1024
 LOG_S = 5
 """How long the log of a session that goes on is listened to."""
@@ -55,15 +57,17 @@ class Kaggle:
         """Prepare; nobody is asked yet."""
         self._terms = contract.kaggle
 
+    def handle_of(self, bundle: Path) -> Handle:
+        """The session that has the bundle's name."""
+        return Handle(self.NAME, session_name(bundle))
+
     def submit(self, bundle: Path) -> Handle:
         """Bring a bundle up and push its kernel, unless its session goes on or is done.
 
         Raises:
             LaneError: the contract wants a confinement, the quota is used up, or Kaggle did not take it.
         """
-        manifest, sha256 = manifest_in(bundle), digest_file(bundle)
-        name = session_name(manifest, sha256)
-        handle = Handle(self.NAME, name)
+        handle, manifest = self.handle_of(bundle), manifest_in(bundle)
         if self.poll(handle).status in (*ACTIVE, Status.DONE):
             return handle
         accepted = manifest.inputs.confinement
@@ -73,11 +77,12 @@ class Kaggle:
         user = self._check_quota()
         with tempfile.TemporaryDirectory(prefix="aams-") as place:
             data, kernel = Path(place, "data"), Path(place, "kernel")
-            write_dataset(data, user, name, bundle)
-            ask("put_dataset", slug=name, folder=str(data))
-            parameters = Parameters(name, sha256, digest(to_data(manifest.inputs)), CONFINEMENT)
-            write_kernel(kernel, user, name, parameters, "script", self._terms.machine)
-            ask("push", slug=name, folder=str(kernel), limit_s=self._terms.limit_s)
+            write_dataset(data, user, handle.name, bundle)
+            ask("put_dataset", slug=handle.name, folder=str(data))
+            parameters = Parameters(handle.name, digest_file(bundle), digest(to_data(manifest.inputs)), CONFINEMENT)
+            write_kernel(kernel, user, handle.name, parameters, "script", self._terms.machine)
+            terms = {"limit_s": self._terms.limit_s, "max_versions": MAX_TRIES}
+            ask("push", slug=handle.name, folder=str(kernel), **terms)
         return handle
 
     def poll(self, handle: Handle, seen: int = 0) -> Standing:

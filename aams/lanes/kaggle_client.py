@@ -170,6 +170,8 @@ def push(account: Account, request: Request) -> dict[str, Any]:
         return dict(found["metadata"]) if found else {}
 
     before = int(known().get("currentVersionNumber") or 0)
+    if before >= request["max_versions"]:
+        raise Failed("refused", f"it was tried {before} times")
 
     def save() -> dict[str, Any]:
         answer = api.kernels_push(folder, timeout=str(request["limit_s"]))
@@ -329,7 +331,7 @@ def _delete(account: Account, act: Callable[[], object]) -> bool:
 REQUESTS: Mapping[str, tuple[Callable[[Account, Request], dict[str, Any]], Mapping[str, type]]] = {
     "quota": (quota, {}),
     "put_dataset": (put_dataset, {"slug": str, "folder": str}),
-    "push": (push, {"slug": str, "folder": str, "limit_s": int}),
+    "push": (push, {"slug": str, "folder": str, "limit_s": int, "max_versions": int}),
     "status": (status, {"slug": str}),
     "sessions": (sessions, {"prefix": str}),
     "output": (output, {"slug": str, "names": list, "folder": str, "max_bytes": int}),

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from aams import confine
-from aams.bundle import manifest_in, unpack
+from aams.bundle import unpack
 from aams.canonical import digest, to_data
 from aams.errors import AamsError, LaneError, Problem
-from aams.files import digest_file, exclusive
+from aams.files import exclusive
 from aams.lanes.base import Handle, Quota, Standing, Status, is_event, session_name
 from safety.contract import Contract
 
@@ -42,6 +42,10 @@ class Local:
         self._place = place
         self._session: _Session | None = None
 
+    def handle_of(self, bundle: Path) -> Handle:
+        """By its bundle, though the folder is all that tells it from others here."""
+        return Handle(self.NAME, session_name(bundle))
+
     def submit(self, bundle: Path) -> Handle:
         """Start the trainer, unless its results are there.
 
@@ -49,12 +53,11 @@ class Local:
             LaneError: this machine can't confine it as the manifest requires, or another process trains it.
         """
         place, out = self._place / "bundle", self._place / "out"
-        manifest = manifest_in(bundle)
-        handle = Handle(self.NAME, session_name(manifest, digest_file(bundle)))
+        handle = self.handle_of(bundle)
         if self.poll(handle).status in (Status.RUNNING, Status.DONE):
             return handle
         shutil.rmtree(place, ignore_errors=True)
-        unpack(bundle, place)
+        manifest = unpack(bundle, place)
         out.mkdir(parents=True, exist_ok=True)
         accepted, budget = manifest.inputs.confinement, manifest.inputs.budget
         argv = [sys.executable, "-m", "trainer", str(place), str(out)]

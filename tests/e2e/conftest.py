@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.hub import Hub
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("aams", "compiler", "domains", "evaluator", "evolution", "requirements", "safety", "trainer")
+ROOMS = ("aams", "compiler", "domains", "evaluator", "evolution", "kaggle", "requirements", "safety", "trainer")
 DIVISOR = 20
 BETTER = """\
 schema_version: 1

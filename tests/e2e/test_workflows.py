@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -114,7 +115,19 @@ def test_a_schedule_that_nothing_is_due_for_ends_without_torch_and_without_a_key
     assert (
         "a person starts every cycle" in run.log and "torch" not in run.log and "create-github-app-token" not in run.log
     )
+    spent = seconds(run.log)
+    installing = sum(value for name, value in spent.items() if "pip install" in name)
+    total = sum(spent.values())
+    print(f"nothing due: {total:.1f} s beside the checkout, {installing:.1f} of them pip, which found everything there")
+    assert total < 60
     hub.close()
+
+
+def seconds(log: str) -> dict[str, float]:
+    """What each command of a run took, by act's own clock; a checkout and other actions are none."""
+    found = re.findall(r"- Main (?!actions/)(.+) \[(?:([0-9.]+)m)?([0-9.]+)(s|ms|µs)\]", log)
+    units = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}
+    return {name: 60 * float(minutes or 0) + float(value) * units[unit] for name, minutes, value, unit in found}
 
 
 @pytest.mark.hub

@@ -96,8 +96,8 @@ class KaggleEmulator:
             "KAGGLE_USERNAME": name,
             "KAGGLE_KEY": self.user(name),
             "http_proxy": self.url,
-            "no_proxy": "",
-            "NO_PROXY": "",
+            "no_proxy": "127.0.0.1",
+            "NO_PROXY": "127.0.0.1",
         }
 
     def dataset(self, ref: str) -> Dataset | None:

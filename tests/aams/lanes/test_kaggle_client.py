@@ -128,6 +128,14 @@ def test_a_kernel_that_runs_without_its_data_is_a_failure(account: Any, kernel: 
     assert (kind, "it runs without ann/aams-data" in said) == ("dropped", True)
 
 
+def test_what_was_tried_often_enough_is_not_pushed_again(account: Any, kernel: Path) -> None:
+    account.push(kernel, max_versions=1)
+    account.site.wait_for_sessions()
+    with pytest.raises(KaggleError, match="it was tried 1 times"):
+        account.push(kernel, max_versions=1)
+    assert len(account.kernel().sessions) == 1
+
+
 def test_one_session_too_many_is_busy_and_nothing_is_pushed(account: Any, small_bundle: Bundle) -> None:
     archive, manifest = small_bundle
     account.place(archive)
