@@ -24,7 +24,7 @@ from trainer.children import Child, death, send
 from trainer.laws import LOGGED, MAX_LISTED, MAX_TEXT
 from trainer.limits import TIMING
 from trainer.results import Bundle
-from trainer.train import CURVE_POINTS, Outcome, Segment, Status, perform, prepare
+from trainer.train import CURVE_POINTS, Listener, Outcome, Segment, Status, perform, prepare
 
 MAX_REASON = 300
 _GRACE = 1.5
@@ -74,7 +74,7 @@ def outcomes(
             for run in list(waiting):
                 if len(living) < workers and (segment := next_segment(run)):
                     waiting.remove(run)
-                    started = _Run(bundle, run, segment)
+                    started = _Run(bundle, segment)
                     living[started.pipe] = started
             if not living:
                 return
@@ -102,8 +102,8 @@ def outcomes(
 class _Run(Child):
     """One segment of a run while it lives."""
 
-    def __init__(self, bundle: Bundle, run: Mapping[str, Any], segment: Segment) -> None:
-        self.run, self.segment = run, segment
+    def __init__(self, bundle: Bundle, segment: Segment) -> None:
+        self.run, self.segment = segment.run, segment
         self.outcome: dict[str, Any] | None = None
         self.ended = False
         self.content = b""
@@ -113,7 +113,7 @@ class _Run(Child):
         used = segment.start.outcome["timing"]["wall_s"] if segment.start else 0.0
         self.used_s, self.begun = used, time.monotonic()
         self.deadline = self.begun + _GRACE * max(0.0, budget["wall_s"] - used) + _GRACE_S
-        super().__init__(lambda pipe: _train(bundle, run, segment, pipe))
+        super().__init__(lambda pipe: _train(bundle, segment, pipe))
 
     def take(self) -> dict[str, Any] | None:
         """What it has come to since this was asked last."""
@@ -229,7 +229,7 @@ def believed(told: Mapping[str, Any], steps: int) -> Outcome:
     return outcome
 
 
-def _train(bundle: Bundle, run: Mapping[str, Any], segment: Segment, pipe: Connection) -> None:
+def _train(bundle: Bundle, segment: Segment, pipe: Connection) -> None:
     # Its parent ends it. A signal to all of the group would end it first, which would look like a failure of its own.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     parent = os.getppid()
@@ -243,6 +243,6 @@ def _train(bundle: Bundle, run: Mapping[str, Any], segment: Segment, pipe: Conne
         report({"event": "checkpoint", "outcome": outcome})
         pipe.send_bytes(tensors)
 
-    outcome, content = perform(bundle.directory, bundle.inputs, run, segment, report, save)
+    outcome, content = perform(bundle.directory, bundle.inputs, segment, Listener(report, save))
     send(pipe, {"event": "outcome", "outcome": asdict(outcome)})
     pipe.send_bytes(content)

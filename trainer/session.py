@@ -46,7 +46,7 @@ class Session:
         name = run["name"]
         if not self.ladder.may_go_on(name):
             return None
-        return Segment(self._checkpoint(name), self.ladder.stop(name), self.checkpoint_s)
+        return Segment(run, self._checkpoint(name), self.ladder.stop(name), self.checkpoint_s)
 
     def take(self, run: Mapping[str, Any], outcome: Mapping[str, Any], content: bytes) -> None:
         """Put away what a run has come to, and decide what can be decided then."""
