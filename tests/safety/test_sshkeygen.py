@@ -86,6 +86,14 @@ def test_what_is_no_key_is_refused_by_name(tmp_path: Path) -> None:
         sign(STATEMENT, tmp_path / "nothing")
 
 
+def test_why_ssh_keygen_does_not_sign_is_told(lab: Path, instead: Callable[[str], Path]) -> None:
+    instead("echo 'not today' >&2; exit 1")
+    with pytest.raises(
+        AamsError, match=r"propose: this key can't sign; got not today; see whether it is a private key$"
+    ):
+        sign(STATEMENT, lab / KEYS / "propose")
+
+
 def test_an_agent_signs_for_a_public_key(lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     public = tmp_path / "propose.pub"
     key = public_key(lab / KEYS / "propose")
