@@ -54,8 +54,9 @@ def renamed() -> set[str]:
     """
     first, again = Names(), Names()
     for names in (first, again):
-        with redirect_stdout(StringIO()):
-            pytest.main(["--collect-only", "-q", *config().pytest_add_cli_args_test_selection], plugins=[names])
+        with redirect_stdout(StringIO()) as said:
+            if pytest.main(["--collect-only", "-q", *config().pytest_add_cli_args_test_selection], plugins=[names]):
+                raise RuntimeError(said.getvalue())
     return first.found - again.found
 
 
