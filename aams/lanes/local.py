@@ -22,6 +22,7 @@ class Local(Child):
     """The session of one dispatch, whose child is the trainer."""
 
     NAME: ClassVar[str] = "local"
+    WORKERS: ClassVar[int] = PARALLEL_RUNS
 
     def command(self, bundle: Path, out: Path) -> tuple[list[str], Mapping[str, str]]:
         """The trainer, confined.
@@ -32,7 +33,7 @@ class Local(Child):
         place = out.with_name("bundle")
         shutil.rmtree(place, ignore_errors=True)
         manifest = unpack(bundle, place)
-        return trainer(manifest, place, out, manifest.inputs.confinement, "--workers", str(PARALLEL_RUNS))
+        return trainer(manifest, place, out, manifest.inputs.confinement, "--workers", str(self.WORKERS))
 
 
 def trainer(

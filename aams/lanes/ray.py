@@ -19,6 +19,7 @@ from typing import ClassVar
 from aams import confine
 from aams.errors import LaneError, Problem
 from aams.lanes.child import Child
+from aams.lanes.local import PARALLEL_RUNS
 
 HERE = Path(__file__).parents[2]
 ADDRESS = "AAMS_RAY_ADDRESS"
@@ -38,6 +39,8 @@ class Ray(Child):
     """The session of one dispatch, whose child is the door to Ray."""
 
     NAME: ClassVar[str] = "ray"
+    WORKERS: ClassVar[int] = PARALLEL_RUNS
+    """Of a cluster that is started here."""
     CHECKPOINT_S: ClassVar[float] = 60.0
     """Between two checkpoints of a run: what a lost node can cost."""
 
@@ -61,4 +64,4 @@ class Ray(Child):
             "PYTHONPATH": str(HERE),
             "RAY_USAGE_STATS_ENABLED": "0",
         }
-        return [*argv, "--checkpoint-s", str(self.CHECKPOINT_S)], {**named, **own}
+        return [*argv, "--checkpoint-s", str(self.CHECKPOINT_S), "--workers", str(self.WORKERS)], {**named, **own}

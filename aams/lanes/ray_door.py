@@ -67,11 +67,12 @@ def main() -> int:
     parser.add_argument("archive", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--checkpoint-s", type=float, required=True)
+    parser.add_argument("--workers", type=int, required=True, help="of a cluster that is started here")
     options = parser.parse_args()
     _listen_for_signals()
     said = ""
     try:
-        with _cluster(os.environ.get(ADDRESS, "")):
+        with _cluster(os.environ.get(ADDRESS, ""), options.workers):
             _Session(options.archive, options.out, options.checkpoint_s).run()
     except _SessionError as failure:
         said = str(failure)
@@ -90,13 +91,13 @@ def _listen_for_signals() -> None:
 
 
 @contextlib.contextmanager
-def _cluster(address: str) -> Iterator[None]:
+def _cluster(address: str, workers: int) -> Iterator[None]:
     """Be a driver of a cluster, or of one that is started here and that nobody else can use."""
     with tempfile.TemporaryDirectory(prefix="aams-ray-", dir="/tmp", ignore_cleanup_errors=True) as place:
         own = {}
         if not address:
             os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-            own = {"num_cpus": PARALLEL_RUNS, "include_dashboard": False, "_temp_dir": place}
+            own = {"num_cpus": workers, "include_dashboard": False, "_temp_dir": place}
             own |= {"_node_ip_address": LOOPBACK} if sys.platform == "linux" else {}
         import ray  # reads the environment once
 
