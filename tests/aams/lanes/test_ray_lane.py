@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aams.errors import LaneError
 from aams.lanes import LANES, train
 from aams.lanes.ray import Ray
 from aams.records import Run, Rung
@@ -148,6 +149,12 @@ def test_without_an_address_a_cluster_is_started_here_and_ends_with_the_session(
     assert "secret-7351" not in seen and "RAY_" not in seen
     assert running(tmp_path) == []
     assert set(Path("/tmp").glob("aams-ray-*")) <= before  # noqa: S108
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AAMS_RAY_ADDRESS", "127.0.0.1:9")
+    with pytest.raises(LaneError, match="no cluster answers at AAMS_RAY_ADDRESS"):
+        train(LANES["ray"](tmp_path, CONTRACT), packed(tmp_path)[0], tmp_path / "unused", lambda event: None)
 
 
 def test_no_secret_but_the_clusters_own_reaches_the_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
