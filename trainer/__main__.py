@@ -3,7 +3,12 @@
 Takes a bundle, gives `results.json`, `<run>.safetensors` for each finished run, and progress as JSON lines on stdout
 and in `progress.json`. Started again after it was interrupted or killed, it keeps the runs that are finished and goes
 on with the others at their checkpoints, to the same bytes. Exit status: 0 done (a failed run is a result), 1 a bad
-bundle or a full disk, 2 usage, 130 interrupted; what was done is then kept and nothing is half-written.
+bundle or a full disk, 2 usage, 3 another environment than `--fingerprint` says, 130 interrupted; what was done is then
+kept and nothing is half-written.
+
+With `--only` it is one pass among several, whose files somebody carries between machines: each named run is trained to
+its end or to where it waits for others, decided is what can be, and while any run is missing the last line tells, as
+`next`, which may go on. The pass that finds every run ended writes the results.
 """
 
 from __future__ import annotations
@@ -19,7 +24,9 @@ import time
 from pathlib import Path
 
 from trainer import results
+from trainer.progress import say
 
+OTHER_ENVIRONMENT = 3
 CHECKPOINT_S = 120.0
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -41,6 +48,9 @@ def main() -> int:
         results.remove_parts(options.out)
         bundle = results.read_bundle(options.bundle, options.manifest_digest)
         is_whole = _train(bundle, options, interruption)
+    except results.OtherEnvironmentError as error:
+        print(f"trainer: {error}", file=sys.stderr)
+        return OTHER_ENVIRONMENT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         is_whole = False
@@ -66,6 +76,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint-s", type=float, default=CHECKPOINT_S, metavar="S", help="seconds between a run's checkpoints"
     )
+    parser.add_argument("--only", nargs="*", metavar="RUN", help="one pass that trains these runs, or none")
+    parser.add_argument("--fingerprint", default="", metavar="HEX", help="refuse an environment with another digest")
     options = parser.parse_args()
     if options.workers < 1:
         parser.error("--workers must be at least 1")
@@ -90,7 +102,7 @@ def _listen_for_signals() -> int:
 
 
 def _train(bundle: results.Bundle, options: argparse.Namespace, interruption: int) -> bool:
-    """Train what is missing and write the results, unless interrupted; says whether they are whole."""
+    """Train what is missing and write the results, unless interrupted; says whether all was done that was asked for."""
     gc.disable()
     from trainer import runs, session  # these import torch, which must see _ENVIRONMENT
 
@@ -98,15 +110,22 @@ def _train(bundle: results.Bundle, options: argparse.Namespace, interruption: in
     gc.enable()
     started_at = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     started = time.monotonic()
-    training = session.Session(bundle, options.out, runs.look_around(), options.checkpoint_s)
-    ended = runs.outcomes(
-        bundle, training.missing(), training.next_segment, options.workers, training.progress.hear, interruption
-    )
+    environment = runs.look_around()
+    if options.fingerprint not in ("", results.fingerprint(environment)):
+        raise results.OtherEnvironmentError("this machine is not of the kind that the other runs are trained on")
+    is_pass = options.only is not None
+    training = session.Session(bundle, options.out, environment, options.checkpoint_s, is_pass)
+    wanted = [run for run in training.missing() if not is_pass or run["name"] in options.only]
+    ended = runs.outcomes(bundle, wanted, training.next_segment, options.workers, training.progress.hear, interruption)
     with contextlib.closing(ended):
         for run, outcome, content in ended:
             training.take(run, outcome, content)
-    if training.missing():
-        return False
+    if missing := training.missing():
+        if not is_pass:
+            return False
+        able = [run["name"] for run in missing if training.ladder.may_go_on(run["name"])]
+        say({"event": "next", "runs": able, "fingerprint": results.fingerprint(environment)})
+        return not any(run["name"] in able for run in wanted)
     training.write({"started_at": started_at, "wall_s": round(time.monotonic() - started, 6)}, options.isolation)
     return True
 

@@ -31,7 +31,7 @@ class Progress:
         self.started = time.monotonic()
         self.before = 0.0
         self.written = math.inf  # until training begins
-        _say({"event": "start", "runs": len(runs), "steps": sum(self.planned.values())})
+        say({"event": "start", "runs": len(runs), "steps": sum(self.planned.values())})
 
     def begin(self) -> None:
         """Training begins: what was done before says nothing of its speed."""
@@ -43,7 +43,7 @@ class Progress:
     def hear(self, event: Mapping[str, Any]) -> None:
         """A run came to a point of its curve."""
         self.steps[event["run"]] = event["step"]
-        _say({**event, "left_s": self.left_s()})
+        say({**event, "left_s": self.left_s()})
         if time.monotonic() >= self.written + EVERY_S:
             self._write()
 
@@ -52,7 +52,7 @@ class Progress:
         name = record["name"]
         self.steps[name] = record["steps"]
         self.ended.add(name)
-        _say({"event": "done", "run": name, "status": record["status"], "reason": record["reason"]})
+        say({"event": "done", "run": name, "status": record["status"], "reason": record["reason"]})
         if len(self.ended) == len(self.planned) or time.monotonic() >= self.written + EVERY_S:
             self._write()
 
@@ -83,5 +83,6 @@ class Progress:
         write_whole(self.out / "progress.json", json.dumps(standing, sort_keys=True).encode("ascii") + b"\n")
 
 
-def _say(message: Mapping[str, Any]) -> None:
+def say(message: Mapping[str, Any]) -> None:
+    """Print one line of progress."""
     print(json.dumps(message, sort_keys=True), flush=True)

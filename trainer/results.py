@@ -28,6 +28,10 @@ class BundleError(Exception):
     """The bundle is not what its manifest says, in one sentence."""
 
 
+class OtherEnvironmentError(Exception):
+    """The environment is not the one that was asked for, in one sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A bundle on disk: its directory, its manifest, and the digest of the manifest's inputs."""
@@ -142,20 +146,22 @@ def record(run: Mapping[str, Any], outcome: Mapping[str, Any], weights: bytes) -
 
 
 def keep(out: Path, bundle: Bundle, environment: Mapping[str, Any], record: Mapping[str, Any], weights: bytes) -> None:
-    """Write down a finished run: the weights first, then the record that vouches for them."""
-    write_whole(out / f"{record['name']}.safetensors", weights)
+    """Write down a run that ended: its weights first, if it has any, then the record that vouches for them."""
+    if weights:
+        write_whole(out / f"{record['name']}.safetensors", weights)
     kept = {"manifest": bundle.digest, "fingerprint": fingerprint(environment), "record": record}
     write_whole(out / f"{record['name']}.json", _to_bytes(kept))
 
 
 def kept(out: Path, bundle: Bundle, environment: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    """The record of a run that was finished before: for this manifest, in this environment, with its weights intact."""
+    """The record of a run that ended before: for this manifest, in this environment, with its weights intact."""
     try:
         found = json.loads((out / f"{name}.json").read_bytes())
-        weights = (out / f"{name}.safetensors").read_bytes()
         record: dict[str, Any] = found["record"]
+        has_weights = record["status"] == "finished"
+        weights = hashlib.sha256((out / f"{name}.safetensors").read_bytes()).hexdigest() if has_weights else ""
         same = found["manifest"] == bundle.digest and found["fingerprint"] == fingerprint(environment)
-        intact = record["name"] == name and record["weights"] == hashlib.sha256(weights).hexdigest()
+        intact = record["name"] == name and record["weights"] == weights
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return record if same and intact else None

@@ -22,7 +22,15 @@ from trainer.train import Segment
 class Session:
     """The training of one bundle into one directory. `records` holds, by name, what is final."""
 
-    def __init__(self, bundle: Bundle, out: Path, environment: Mapping[str, Any], checkpoint_s: float) -> None:
+    def __init__(
+        self, bundle: Bundle, out: Path, environment: Mapping[str, Any], checkpoint_s: float, is_pass: bool = False
+    ) -> None:
+        """Take up what is on disk.
+
+        Args:
+            is_pass: others complete what this process begins, so that what failed is on disk too.
+        """
+        self.is_pass = is_pass
         self.bundle, self.out, self.environment, self.checkpoint_s = bundle, out, environment, checkpoint_s
         self.runs: list[Mapping[str, Any]] = bundle.inputs["runs"]
         self.steps: dict[str, int] = {run["name"]: run["steps"] for run in self.runs}
@@ -57,7 +65,7 @@ class Session:
             self.ladder.pause(name, outcome)
         else:
             record = results.record(run, outcome, content)
-            if record["status"] == "finished":
+            if self.is_pass or record["status"] == "finished":
                 results.keep(self.out, self.bundle, self.environment, record, content)
             self._end(name, record)
         self._decide()
@@ -71,7 +79,7 @@ class Session:
         """Go on with a run where an interrupted session left it."""
         name = run["name"]
         record = ended or results.kept(self.out, self.bundle, self.environment, name)
-        if record and (ended or self.ladder.stop(name) == run["steps"]):
+        if record and (ended or record["status"] != "finished" or self.ladder.stop(name) == run["steps"]):
             self._end(name, record)
         elif found := self._checkpoint(name):
             self.ladder.pause(name, found.outcome)

@@ -1,169 +1,54 @@
-"""The local lane: trains a bundle on this machine, in a confined subprocess that has the bundle and nothing else.
-
-A session lives as long as the process that submitted it, and holds a lock meanwhile, by which others see that it runs.
-What finished stays in its folder, so that the next try goes on there.
-"""
+"""The local lane: trains a bundle on this machine, in a confined subprocess that has the bundle and nothing else."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import shutil
-import signal
 import sys
-import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from aams import confine
 from aams.bundle import unpack
 from aams.canonical import digest, to_data
-from aams.errors import AamsError, LaneError, Problem
-from aams.files import exclusive
-from aams.lanes.base import Handle, Quota, Standing, Status, is_event, session_name
-from safety.contract import Contract
+from aams.lanes.child import Child
+from aams.records import Manifest
 
-GRACE_S = 20.0
 PARALLEL_RUNS = 2
 """Runs at a time, on every machine: more would compete for its memory, and spoil the measured times."""
-RESULTS, LOCK = "results.json", "session.lock"
 
 
-class Local:
-    """The session of one dispatch, in a folder that is its own and is kept between tries."""
+class Local(Child):
+    """The session of one dispatch, whose child is the trainer."""
 
     NAME: ClassVar[str] = "local"
-    LASTS: ClassVar[bool] = False
-    POLL_S: ClassVar[float] = 0.05
+    WORKERS: ClassVar[int] = PARALLEL_RUNS
 
-    def __init__(self, place: Path, contract: Contract) -> None:
-        """Prepare; nothing is written yet."""
-        self._place = place
-        self._session: _Session | None = None
-
-    def handle_of(self, bundle: Path) -> Handle:
-        """By its bundle, though the folder is all that tells it from others here."""
-        return Handle(self.NAME, session_name(bundle))
-
-    def submit(self, bundle: Path) -> Handle:
-        """Start the trainer, unless its results are there.
+    def command(self, bundle: Path, out: Path) -> tuple[list[str], Mapping[str, str]]:
+        """The trainer, confined.
 
         Raises:
-            LaneError: this machine can't confine it as the manifest requires, or another process trains it.
+            LaneError: this machine can't confine it as the manifest requires.
         """
-        place, out = self._place / "bundle", self._place / "out"
-        handle = self.handle_of(bundle)
-        if self.poll(handle).status in (Status.RUNNING, Status.DONE):
-            return handle
+        place = out.with_name("bundle")
         shutil.rmtree(place, ignore_errors=True)
         manifest = unpack(bundle, place)
-        out.mkdir(parents=True, exist_ok=True)
-        accepted, budget = manifest.inputs.confinement, manifest.inputs.budget
-        argv = [sys.executable, "-m", "trainer", str(place), str(out)]
-        argv += ["--manifest-digest", digest(to_data(manifest.inputs)), "--isolation", confine.isolation(accepted)]
-        argv += ["--workers", str(PARALLEL_RUNS)]
-        limits = confine.Limits(file_bytes=budget.disk_bytes, cpu_s=2 * budget.wall_s)
-        argv, environment, _ = confine.command(
-            argv, writable=out, limits=limits, python_path=[place], accepted=accepted
-        )
-        self._session = _Session(self._place, argv, environment)
-        return handle
-
-    def poll(self, handle: Handle, seen: int = 0) -> Standing:
-        """How it stands: by its process, by another one's lock, or by what lies in its folder."""
-        if self._session:
-            return self._session.standing(seen)
-        if not self._place.is_dir():
-            return Standing(Status.MISSING)
-        try:
-            with exclusive(self._place / LOCK, "session"):
-                is_done = (self._place / "out" / RESULTS).is_file()
-        except AamsError:
-            return Standing(Status.RUNNING)
-        return Standing(Status.DONE) if is_done else Standing(Status.FAILED, "its process ended before it did")
-
-    def fetch(self, handle: Handle, into: Path) -> Path:
-        """The folder that the trainer wrote."""
-        if self.poll(handle).status is not Status.DONE:
-            raise LaneError(Problem("there are no results", handle.name, "submit it again"))
-        return self._place / "out"
-
-    def cancel(self, handle: Handle) -> None:
-        """End the trainer of this process, after it has put its finished runs away."""
-        if self._session:
-            self._session.stop()
-
-    def discard(self, handle: Handle) -> None:
-        """Nothing: the folder is the dispatch's."""
-
-    def sessions(self) -> tuple[Handle, ...]:
-        """None: nothing lasts."""
-        return ()
-
-    def quota(self) -> Quota:
-        """This machine takes what it is given."""
-        return Quota()
+        return trainer(manifest, place, out, manifest.inputs.confinement, "--workers", str(self.WORKERS))
 
 
-class _Session:
-    """A trainer of this process, and what it has told. It holds the folder's lock until it has ended."""
+def trainer(
+    manifest: Manifest, place: Path, out: Path, accepted: Collection[str], *options: str
+) -> tuple[list[str], Mapping[str, str]]:
+    """How the trainer of an unpacked bundle is started, confined to one folder.
 
-    def __init__(self, place: Path, argv: list[str], environment: Mapping[str, str]) -> None:
-        self._log = place / "trainer.log"
-        self._events: list[Mapping[str, Any]] = []
-        self._cancelled = False
-        with contextlib.ExitStack() as held:
-            held.enter_context(exclusive(place / LOCK, "session"))
-            with self._log.open("wb") as log:
-                self._process = confine.start(argv, environment, stderr=log)
-            self._held = held.pop_all()
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    def standing(self, seen: int) -> Standing:
-        """How it stands, with the events from one on."""
-        status = self._process.poll()
-        if status is None:
-            return Standing(Status.RUNNING, events=tuple(self._events[seen:]))
-        self._close()
-        events = tuple(self._events[seen:])
-        if self._cancelled:
-            return Standing(Status.CANCELLED, "", events)
-        if status:
-            return Standing(Status.FAILED, self._last_words(status), events)
-        return Standing(Status.DONE, "", events)
-
-    def stop(self) -> None:
-        """End it."""
-        if self._process.poll() is None:
-            self._cancelled = True
-            confine.stop(self._process, GRACE_S)
-        self._close()
-
-    def _close(self) -> None:
-        self._listener.join()
-        if self._process.stdout:
-            self._process.stdout.close()
-        self._held.close()
-
-    def _listen(self) -> None:
-        """Take the trainer's progress, line by line; what is no event of ours is left out."""
-        for line in self._process.stdout or ():
-            with contextlib.suppress(ValueError):
-                found = json.loads(line)
-                if is_event(found):
-                    self._events.append(found)
-
-    def _last_words(self, status: int) -> str:
-        """What the trainer said last, or how it ended."""
-        lines = self._log.read_bytes()[-2000:].decode("utf-8", "replace").strip().splitlines()
-        ended = f"signal {_signal_name(-status)}" if status < 0 else f"exit status {status}"
-        return f"{lines[-1][:300]} ({ended})" if lines else ended
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
+    Raises:
+        LaneError: this machine can't confine it as accepted.
+    """
+    budget = manifest.inputs.budget
+    argv = [sys.executable, "-m", "trainer", str(place), str(out)]
+    argv += ["--manifest-digest", digest(to_data(manifest.inputs)), "--isolation", confine.isolation(accepted)]
+    limits = confine.Limits(file_bytes=budget.disk_bytes, cpu_s=2 * budget.wall_s)
+    argv, environment, _ = confine.command(
+        [*argv, *options], writable=out, limits=limits, python_path=[place], accepted=accepted
+    )
+    return argv, environment

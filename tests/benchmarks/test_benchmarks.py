@@ -142,7 +142,20 @@ def test_start_up_is_measured_for_every_command() -> None:
     assert startup.estimates("hybrid", count=1, rounds=1).value > 0
 
 
-@pytest.mark.parametrize("name", ["compiled_speed", "cycle_overhead", "session_throughput", "startup", "time_to_loss"])
+NAMES = ["compiled_speed", "cycle_overhead", "ray_scaling", "session_throughput", "startup", "time_to_loss"]
+
+
+def test_ray_is_measured_against_the_local_lane() -> None:
+    scaling = load("ray_scaling")
+    seconds = {("local", 1): 40.0, ("local", 2): 25.0, ("ray", 1): 48.0, ("ray", 2): 32.0}
+    result = scaling.sum_up("language", 8, [scaling.Session(*key, 1.0, rest, 32.0) for key, rest in seconds.items()])
+    found = {lane: (own["task_overhead_s"], own["efficiency"]) for lane, own in result["lanes"].items()}
+    assert found == {"local": pytest.approx((1.0, 0.8)), "ray": pytest.approx((2.0, 0.75))}
+    assert result["relative_efficiency"] == pytest.approx(0.9375)
+    assert "0.94" in scaling.table(result)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_benchmark_tells_how_it_is_used(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

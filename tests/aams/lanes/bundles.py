@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from safetensors.numpy import save
 
 from aams import bundle, confine
 from aams.canonical import sha256
-from aams.records import Budget, Envelope, Inputs, Manifest, Run
+from aams.records import Budget, Envelope, Inputs, Manifest, Run, Rung
 from safety.manifest import freeze
 
 MODEL = b"""\
@@ -41,8 +41,13 @@ RECIPE = {
 OWN = {f"trainer/{path.name}": path.read_bytes() for path in bundle.TRAINER.glob("*.py")}
 
 
-def packed(place: Path, trainer: Mapping[str, bytes] = OWN) -> tuple[Path, Manifest]:
-    """A bundle of two runs, three steps each, with the real trainer or another one."""
+RUNS = (Run("child-0", "child", 0, SPEC, 11, 3), Run("control-0", "control", 0, SPEC, 12, 3))
+
+
+def packed(
+    place: Path, trainer: Mapping[str, bytes] = OWN, runs: Sequence[Run] = RUNS, rungs: Sequence[Rung] = ()
+) -> tuple[Path, Manifest]:
+    """A bundle of two runs, three steps each, or of others, with the real trainer or another one."""
     tokens = np.frombuffer(b"the quick brown fox jumps over the lazy dog. " * 8, dtype=np.uint8)
     tree = {"schema_version": 1, "domain": "language", "model": {}, "training": RECIPE}
     files = {
@@ -55,7 +60,7 @@ def packed(place: Path, trainer: Mapping[str, bytes] = OWN) -> tuple[Path, Manif
     inputs = Inputs(
         schema_version=1,
         cycle="language-0123456789ab",
-        stage="attempt",
+        stage="trial" if rungs else "attempt",
         batch=0,
         domain="language",
         generation="G001",
@@ -65,10 +70,10 @@ def packed(place: Path, trainer: Mapping[str, bytes] = OWN) -> tuple[Path, Manif
         corpus="small",
         digests={},
         files=bundle.digests(files),
-        runs=(Run("child-0", "child", 0, SPEC, 11, 3), Run("control-0", "control", 0, SPEC, 12, 3)),
-        rungs=(),
+        runs=tuple(runs),
+        rungs=tuple(rungs),
         compute_flops=1000,
-        budget=Budget(items=1000, steps=10, memory_bytes=2**31, wall_s=60, disk_bytes=2**22),
+        budget=Budget(items=10**6, steps=10**5, memory_bytes=2**31, wall_s=60, disk_bytes=2**22),
         confinement=confine.ISOLATIONS,
     )
     manifest = freeze(inputs, Envelope("0" * 64, "2026-11-21T01:40:00Z", "2026-11-22T01:40:00Z", ""))

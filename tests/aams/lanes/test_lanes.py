@@ -20,13 +20,17 @@ from aams.lanes.kaggle import Kaggle
 from aams.records import Manifest
 from safety.contract import CONTRACT_PATH, load_contract
 from tests.aams.lanes.bundles import packed, scripted
+from tests.aams.lanes.ray_cluster import RayCluster, why_not
 
 CONTRACT = load_contract(Path(__file__).parents[3] / CONTRACT_PATH)
 Make = Callable[[Path], Lane]
 RESULTS = "(out / 'results.json').write_text(json.dumps({'made': time.time_ns()}))"
 
 
-@pytest.fixture(params=["local", pytest.param("kaggle", marks=pytest.mark.hub)], scope="module")
+SLOW_LANES = [pytest.param(name, marks=pytest.mark.hub) for name in ("kaggle", "ray")]
+
+
+@pytest.fixture(params=["local", *SLOW_LANES], scope="module")
 def lane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
     with contextlib.ExitStack() as stack:
         if request.param == "kaggle":
@@ -37,6 +41,12 @@ def lane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 pytest.skip(emulator.why_not())
             site = stack.enter_context(emulator.KaggleEmulator(tmp_path_factory.mktemp("kaggle")))
             for name, value in site.environment("ann").items():
+                patch.setenv(name, value)
+        if request.param == "ray":
+            patch = stack.enter_context(pytest.MonkeyPatch.context())
+            if why_not():
+                pytest.skip(why_not())
+            for name, value in stack.enter_context(RayCluster(2)).environment().items():
                 patch.setenv(name, value)
         yield lambda place: LANES[request.param](place, CONTRACT)
 
