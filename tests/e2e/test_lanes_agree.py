@@ -19,7 +19,13 @@ def kaggle(kaggle_emulator, tmp_path, monkeypatch):
         yield site
 
 
-@pytest.mark.parametrize("elsewhere", ["kaggle"])
+@pytest.fixture
+def ray():
+    """A cluster that is started here."""
+    pytest.importorskip("ray", reason="Ray is not installed: requirements/ray.lock")
+
+
+@pytest.mark.parametrize("elsewhere", ["kaggle", "ray"])
 def test_the_same_seed_comes_to_the_same_decision_in_every_lane(lab, tmp_path, request, elsewhere):
     request.getfixturevalue(elsewhere)
     other = lab.copy(tmp_path / "other")
