@@ -143,7 +143,7 @@ def dispatch(
         digests=trusted_digests(prepared, contract),
         files=bundle.digests(files),
         runs=plan.runs,
-        rungs=plan_rungs(plan.runs, contract.rungs) if plan.stage == "trial" else (),
+        rungs=plan_rungs(plan.runs, contract.rungs.get(plan.domain, ())) if plan.stage == "trial" else (),
         compute_flops=plan.compute_flops,
         budget=contract.budget,
         confinement=contract.confinement,

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from aams import lanes
 from aams.dispatch import Plan, dispatch, plan_runs
-from aams.lanes import LANES
 from aams.records import Envelope, Inputs, Run, Spec
 from compiler import spec as specs
 from compiler.cost import estimate
@@ -93,10 +93,14 @@ def train(setting: Setting, folder: Path, every: Sequence[Spec], runs: tuple[Run
     plan = Plan(folder.name, "trial", 0, setting.domain, "", "", "G000", "", trained, runs, setting.compute)
     made = dispatch(folder, plan, setting.prepared, setting.contract, envelope)
     started = time.monotonic()
-    returned = LANES["local"].train(made.archive, made.work, lambda event: None)
+    returned = lanes.train(lanes.LANES["local"](made.work, setting.contract), made.archive, made.work, silent)
     spent = time.monotonic() - started
-    results = json.loads((returned.directory / "results.json").read_bytes())
+    results = json.loads((returned / "results.json").read_bytes())
     return spent, {run["name"]: run for run in results["runs"]}
+
+
+def silent(event: Mapping[str, Any]) -> None:
+    """Take progress and say nothing."""
 
 
 def repeat(setting: Setting, count: int, seed: int) -> Repetition:

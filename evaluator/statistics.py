@@ -250,7 +250,7 @@ def _evidence(count: int, alignment: float) -> float:
     spread = 1 + count * PRIOR_VARIANCE
     sine = alignment * math.sqrt((spread - 1) / spread)
     rest = (1 + (spread - 1) * (1 - alignment) * (1 + alignment)) / spread  # 1 - sine^2
-    if sine < 0 and count * sine**2 > 4 * rest:
+    if sine * math.sqrt(count / rest) < -2:  # F_n's argument: below it 1 + central would cancel
         return _lower_tail(count, -sine, rest) / math.sqrt(spread)
     # Student's distribution function at whole degrees of freedom, twice it less 1: Abramowitz & Stegun 26.7.3, 26.7.4.
     odd = count % 2
@@ -291,7 +291,7 @@ def _scaled(differences: Sequence[float]) -> tuple[list[float], float]:
     for place, value in enumerate(differences):
         if not math.isfinite(value):
             raise failure("a difference between child and control must be a finite number", value, path=f"pair {place}")
-    scale = max(map(abs, differences), default=0.0) or 1.0
+    scale = max([math.ulp(0.0), *map(abs, differences)])  # above 0 even where they all are 0
     return [value / scale for value in differences], scale
 
 

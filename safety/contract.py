@@ -141,6 +141,7 @@ class Contract:
 
     Attributes:
         approvers: logins on GitHub whose review counts as the second key.
+        rungs: by domain, in order; a domain that is not named has none.
         confinement: the kinds of isolation that results may have been trained under, of `aams.confine.ISOLATIONS`.
         digest: SHA-256 of the file's exact bytes.
     """
@@ -151,7 +152,7 @@ class Contract:
     data: Data
     criteria: Criteria
     promotion: Promotion
-    rungs: tuple[Cut, ...]
+    rungs: Mapping[str, tuple[Cut, ...]]
     cooldown: Cooldown
     karma: Karma
     autonomy: Literal["manual", "supervised", "autonomous"]
@@ -185,9 +186,11 @@ def load_contract(path: Path) -> Contract:
     contract = from_data(Contract, {**document.data, "digest": sha256(content)}, str(path))
     if contract.promotion.pairs_min > contract.promotion.pairs_max:
         raise failure("promotion.pairs_min is above promotion.pairs_max", contract.promotion.pairs_min, file=str(path))
-    for earlier, later in pairwise(contract.rungs):
-        if earlier.percent >= later.percent or earlier.keep_one_in >= later.keep_one_in:
-            raise failure("rungs must rise in percent and in keep_one_in", later.percent, file=str(path))
+    for domain, cuts in contract.rungs.items():
+        for earlier, later in pairwise(cuts):
+            if earlier.percent >= later.percent or earlier.keep_one_in >= later.keep_one_in:
+                what = f"rungs.{domain} must rise in percent and in keep_one_in"
+                raise failure(what, later.percent, file=str(path))
     numbers = [law.law for law in contract.laws]
     if numbers != sorted(set(numbers)):
         raise failure("laws must be numbered in order", ", ".join(map(str, numbers)), file=str(path))

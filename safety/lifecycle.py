@@ -271,7 +271,7 @@ def _unapproved(cycle: Cycle, facts: Approved) -> tuple[str, str] | None:
     if facts.generation != (cycle.recalled or cycle.generation) or facts.head_after != facts.generation:
         return "approves another generation than was decided", facts.generation
     if not cycle.recalled and cycle.verdict != "accepted":
-        return "approves what the arbiter did not accept", cycle.verdict or "no verdict"
+        return "approves what the arbiter did not accept", cycle.verdict
     if cycle.sealed and cycle.placebo is not False:
         return "approves a placebo, or a child that was not revealed", facts.generation
     if not cycle.proposer:

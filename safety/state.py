@@ -29,6 +29,8 @@ from safety.events import (
 from safety.ledger import Recorded
 from safety.lifecycle import Cycle, advance, contradiction
 
+VERIFIED = ("finished", "dropped")
+"""Statuses of runs whose results were held against the manifest."""
 Status = Literal["open", "accepted", "rejected", "placebo", "declined", "abandoned"]
 
 
@@ -89,17 +91,18 @@ class Lineage:
         corpus: id of the corpus the present line is trained on; "" before the first root.
         root: the first champion of the present line.
         best_recall: the highest released recall of its champions.
-        tried: ids of the specs it has trained to the end or to a failure; one that a budget stopped is not among them.
+        tried: ids of the specs it has trained to the end, to a failure, or to a rung that dropped them; one that a
+            budget stopped is not among them.
         generations: every attempt of the domain, oldest first.
         next_generation: the number the next attempt takes.
         attempts, discoveries: hypotheses on the present corpus, and those the arbiter accepted, placebos included.
         spent: attempts and discoveries on each corpus that was left: a line that comes back to one goes on counting.
         placebos, false_promotions: placebos that were revealed in the domain, and those the arbiter had accepted.
-        trials: children of the champion that finished their trial since it was promoted.
+        trials: children of the champion that finished their trial since it was promoted, or were dropped at a rung.
         predictions: predicted and estimated gain of each child judged since the last promotion.
         retested: when the champion was last trained against its predecessor again, UTC; "" when it never was.
         retest: what came of it: its gain is the champion's over its predecessor.
-        outdone: the champion lost its re-challenge, and nothing has been decided about that yet.
+        outdone: the champion lost its re-challenge, and nobody has decided about that yet.
         ended: how the last cycle ended; "" before the first.
     """
 
@@ -207,7 +210,7 @@ def _spoken_for(months: Mapping[str, int], time: str, flops: int) -> Mapping[str
 def _train(lineage: Lineage, cycle: Cycle, facts: Trained) -> Lineage:
     trained = frozenset(run.spec for run in facts.runs if run.spec and run.status != "stopped")
     counts = facts.stage == "trial" and cycle.opened.parent == _head(lineage)
-    verified = sum(run.arm == "child" and run.status == "finished" for run in facts.runs) if counts else 0
+    verified = sum(run.arm == "child" and run.status in VERIFIED for run in facts.runs) if counts else 0
     return replace(lineage, tried=lineage.tried | trained, trials=lineage.trials + verified)
 
 
@@ -310,8 +313,10 @@ def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Approved) -> L
 def _close(lineage: Lineage, cycle: Cycle, facts: Closed) -> Lineage:
     if facts.outcome == "explored":  # its best child passed the screen, and was only kept from its attempt
         return replace(lineage, tried=lineage.tried - {cycle.best})
-    if facts.outcome == "outdone" or cycle.recalled:
-        lineage = replace(lineage, outdone=facts.outcome == "outdone" and cycle.opened.parent == _head(lineage))
+    if facts.outcome == "outdone" and cycle.opened.parent == _head(lineage):
+        lineage = replace(lineage, outdone=True)
+    if facts.outcome == "declined" and cycle.recalled == _predecessor(lineage):
+        lineage = replace(lineage, outdone=False)
     ended: Status = "declined" if cycle.verdict == "accepted" else "abandoned"
     for attempt in lineage.generations:
         if attempt.name == cycle.generation and attempt.status == "open":
@@ -338,6 +343,10 @@ def _of_present_line(lineage: Lineage, attempt: Generation) -> bool:
 def _settle(lineage: Lineage, settled: Generation) -> Lineage:
     generations = tuple(settled if attempt.name == settled.name else attempt for attempt in lineage.generations)
     return replace(lineage, generations=generations)
+
+
+def _predecessor(lineage: Lineage) -> str:
+    return next((one.parent for one in lineage.generations if one.name == _head(lineage)), "")
 
 
 def _head(lineage: Lineage) -> str:

@@ -91,7 +91,16 @@ def test_a_gate_forgives_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", LEDGER)
 def test_what_writes_records_waits_its_turn_and_is_never_cancelled(name: str) -> None:
     concurrency = read(name)["concurrency"]
-    assert (concurrency["cancel-in-progress"], concurrency["queue"]) == (False, "max")
+    assert concurrency["cancel-in-progress"] is False
+    is_asked_for = "inputs" in ((read(name)["on"] or {}).get("workflow_dispatch") or {})
+    assert concurrency.get("queue") == ("max" if is_asked_for else None), "what a person asked for is not displaced"
+
+
+def test_a_flood_of_what_strangers_can_wake_keeps_one_run_waiting_and_nobody_elses() -> None:
+    woken = ("evaluate.yml", "promote.yml", "receive_results.yml", "dispatch_kaggle.yml")
+    groups = [read(name)["concurrency"]["group"] for name in woken]
+    others = {read(name)["concurrency"]["group"] for name in FILES if name not in woken}
+    assert len({*groups, *others}) == len(groups) + len(others)
 
 
 @pytest.mark.parametrize("name", PULL_REQUESTS)

@@ -76,24 +76,33 @@ def _random(device: torch.device) -> dict[str, Tensor]:
     return {**state, "random.cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
 
 
-def keep(out: Path, bundle: Bundle, environment: Mapping[str, Any], name: str, checkpoint: Checkpoint) -> None:
-    """Write a run's checkpoint in the place of its last one, whole or not at all."""
+def keep(out: Path, bundle: Bundle, environment: Mapping[str, Any], name: str, checkpoint: Checkpoint) -> str:
+    """Write a run's checkpoint in the place of its last one, whole or not at all; the digest that it begins with."""
     header = {**_binding(bundle, environment, name), "outcome": checkpoint.outcome}
     content = json.dumps(header, sort_keys=True, allow_nan=False).encode("ascii") + b"\n" + checkpoint.tensors
-    write_whole(_place(out, name), hashlib.sha256(content).hexdigest().encode("ascii") + b"\n" + content)
+    digest = hashlib.sha256(content).hexdigest()
+    write_whole(_place(out, name), digest.encode("ascii") + b"\n" + content)
+    return digest
 
 
-def find(out: Path, bundle: Bundle, environment: Mapping[str, Any], name: str) -> Checkpoint | None:
-    """A run's checkpoint, when there is one that is whole and of this manifest and this environment."""
+def find(
+    out: Path, bundle: Bundle, environment: Mapping[str, Any], name: str, written: str | None = None
+) -> Checkpoint | None:
+    """A run's checkpoint, when there is one that is whole and of this manifest and this environment.
+
+    Args:
+        written: digest of what this session wrote, if it did: a run that got out of its bounds could write there too.
+    """
     try:
-        digest, _, content = _place(out, name).read_bytes().partition(b"\n")
-        if hashlib.sha256(content).hexdigest().encode("ascii") != digest:
+        claimed, _, content = _place(out, name).read_bytes().partition(b"\n")
+        digest = hashlib.sha256(content).hexdigest()
+        if claimed != digest.encode("ascii") or digest != (written or digest):
             return None
         header, _, tensors = content.partition(b"\n")
         found = json.loads(header)
-    except (OSError, ValueError):
+        outcome: dict[str, Any] = found.pop("outcome")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    outcome: dict[str, Any] = found.pop("outcome")
     return Checkpoint(outcome, tensors) if found == _binding(bundle, environment, name) else None
 
 

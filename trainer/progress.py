@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ class Progress:
         self.ended: set[str] = set()
         self.started = time.monotonic()
         self.before = 0.0
-        self.written = -EVERY_S
+        self.written = math.inf  # until training begins
         say({"event": "start", "runs": len(runs), "steps": sum(self.planned.values())})
 
     def begin(self) -> None:

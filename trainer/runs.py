@@ -24,7 +24,7 @@ from trainer.children import Child, death, send
 from trainer.laws import LOGGED, MAX_LISTED, MAX_TEXT
 from trainer.limits import TIMING
 from trainer.results import Bundle
-from trainer.train import CURVE_POINTS, Outcome, Segment, Status, perform, prepare
+from trainer.train import CURVE_POINTS, Listener, Outcome, Segment, Status, perform, prepare
 
 MAX_REASON = 300
 _GRACE = 1.5
@@ -74,7 +74,7 @@ def outcomes(
             for run in list(waiting):
                 if len(living) < workers and (segment := next_segment(run)):
                     waiting.remove(run)
-                    started = _Run(bundle, run, segment)
+                    started = _Run(bundle, segment)
                     living[started.pipe] = started
             if not living:
                 return
@@ -102,8 +102,8 @@ def outcomes(
 class _Run(Child):
     """One segment of a run while it lives."""
 
-    def __init__(self, bundle: Bundle, run: Mapping[str, Any], segment: Segment) -> None:
-        self.run, self.segment = run, segment
+    def __init__(self, bundle: Bundle, segment: Segment) -> None:
+        self.run, self.segment = segment.run, segment
         self.outcome: dict[str, Any] | None = None
         self.ended = False
         self.content = b""
@@ -111,8 +111,9 @@ class _Run(Child):
         budget = bundle.inputs["budget"]
         self.most_bytes = budget["disk_bytes"]
         used = segment.start.outcome["timing"]["wall_s"] if segment.start else 0.0
-        self.deadline = time.monotonic() + _GRACE * max(0.0, budget["wall_s"] - used) + _GRACE_S
-        super().__init__(lambda pipe: _train(bundle, run, segment, pipe))
+        self.used_s, self.begun = used, time.monotonic()
+        self.deadline = self.begun + _GRACE * max(0.0, budget["wall_s"] - used) + _GRACE_S
+        super().__init__(lambda pipe: _train(bundle, segment, pipe))
 
     def take(self) -> dict[str, Any] | None:
         """What it has come to since this was asked last."""
@@ -127,17 +128,18 @@ class _Run(Child):
             if event == "violation":
                 self.note(message["law"])
             elif event in ("checkpoint", "outcome"):
-                outcome = _believed(message["outcome"], self.run["steps"])
+                outcome = believed(message["outcome"], self.run["steps"])
                 self.check_place(outcome, is_last=event == "outcome")
+                if not self.pipe.poll(_GRACE_S):
+                    raise EOFError
                 self.hear(outcome, self.pipe.recv_bytes(self.most_bytes), is_last=event == "outcome")
-        except (EOFError, OSError, ValueError, KeyError, TypeError):
+            elif event == "step":
+                say({**_shown(message, self.run["steps"]), "run": self.run["name"]})
+        except (EOFError, OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             self.process.join(timeout=_GRACE_S)
             reason = death(self.process.exitcode)
             self.note(f"{LOGGED}: {reason}")
             self.fail("failed", reason)
-        else:
-            if event == "step":
-                say({**message, "run": self.run["name"]})
 
     def note(self, violation: object) -> None:
         """Put a violation down. What was told once counts, whatever the process says of itself later."""
@@ -160,7 +162,12 @@ class _Run(Child):
             raise ValueError
 
     def hear(self, outcome: Outcome, content: bytes, is_last: bool) -> None:
-        """Take what it says it has come to. Once it broke a law there is nothing of it to go on with."""
+        """Take what it says it has come to, but for its time, which is at least what passed here.
+
+        Once it broke a law there is nothing of it to go on with.
+        """
+        passed_s = round(self.used_s + time.monotonic() - self.begun, 6)
+        outcome.timing["wall_s"] = max(outcome.timing["wall_s"], passed_s)
         for violation in outcome.law_violations[len(self.violations) :]:
             self.note(violation)
         outcome.law_violations = self.violations
@@ -180,7 +187,21 @@ class _Run(Child):
         self.content = b""
 
 
-def _believed(told: Mapping[str, Any], steps: int) -> Outcome:
+def _shown(told: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """What a run says of a step, as far as it is shown.
+
+    Raises:
+        ValueError: it is not what a run can say.
+    """
+    numbers = {name: told[name] for name in ("loss", "items_per_s", "tokens_per_s")}
+    step = told["step"]
+    possible = type(step) is int and 0 < step <= steps and all(type(one) in (int, float) for one in numbers.values())
+    if not possible or not all(math.isfinite(one) for one in numbers.values()):
+        raise ValueError
+    return {"event": "step", "step": step, "steps": steps, **numbers}
+
+
+def believed(told: Mapping[str, Any], steps: int) -> Outcome:
     """What a run says it came to: its own affair, as long as it is what a run can say.
 
     Raises:
@@ -208,7 +229,7 @@ def _believed(told: Mapping[str, Any], steps: int) -> Outcome:
     return outcome
 
 
-def _train(bundle: Bundle, run: Mapping[str, Any], segment: Segment, pipe: Connection) -> None:
+def _train(bundle: Bundle, segment: Segment, pipe: Connection) -> None:
     # Its parent ends it. A signal to all of the group would end it first, which would look like a failure of its own.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     parent = os.getppid()
@@ -222,6 +243,6 @@ def _train(bundle: Bundle, run: Mapping[str, Any], segment: Segment, pipe: Conne
         report({"event": "checkpoint", "outcome": outcome})
         pipe.send_bytes(tensors)
 
-    outcome, content = perform(bundle.directory, bundle.inputs, run, segment, report, save)
+    outcome, content = perform(bundle.directory, bundle.inputs, segment, Listener(report, save))
     send(pipe, {"event": "outcome", "outcome": asdict(outcome)})
     pipe.send_bytes(content)

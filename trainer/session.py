@@ -15,6 +15,7 @@ from trainer.checkpoints import Checkpoint
 from trainer.ladder import Ladder, dropped
 from trainer.progress import Progress
 from trainer.results import Bundle
+from trainer.runs import believed
 from trainer.train import Segment
 
 
@@ -32,6 +33,8 @@ class Session:
         self.is_pass = is_pass
         self.bundle, self.out, self.environment, self.checkpoint_s = bundle, out, environment, checkpoint_s
         self.runs: list[Mapping[str, Any]] = bundle.inputs["runs"]
+        self.steps: dict[str, int] = {run["name"]: run["steps"] for run in self.runs}
+        self.written: dict[str, str] = {}
         decided, ended = results.kept_rungs(out, bundle, environment)
         self.ladder = Ladder(bundle.inputs, decided)
         self.records: dict[str, dict[str, Any]] = {}
@@ -51,14 +54,14 @@ class Session:
         name = run["name"]
         if not self.ladder.may_go_on(name):
             return None
-        return Segment(self._checkpoint(name), self.ladder.stop(name), self.checkpoint_s)
+        return Segment(run, self._checkpoint(name), self.ladder.stop(name), self.checkpoint_s)
 
     def take(self, run: Mapping[str, Any], outcome: Mapping[str, Any], content: bytes) -> None:
         """Put away what a run has come to, and decide what can be decided then."""
         name = run["name"]
         if outcome["status"] == "paused":
             checkpoint = Checkpoint(outcome, content)
-            checkpoints.keep(self.out, self.bundle, self.environment, name, checkpoint)
+            self.written[name] = checkpoints.keep(self.out, self.bundle, self.environment, name, checkpoint)
             self.ladder.pause(name, outcome)
         else:
             record = results.record(run, outcome, content)
@@ -83,8 +86,12 @@ class Session:
 
     def _checkpoint(self, name: str) -> Checkpoint | None:
         """Where a run goes on; what lies beyond its next rung belongs to a decision that was lost."""
-        found = checkpoints.find(self.out, self.bundle, self.environment, name)
-        return found if found and found.outcome["steps"] <= self.ladder.stop(name) else None
+        found = checkpoints.find(self.out, self.bundle, self.environment, name, self.written.get(name))
+        try:
+            is_possible = found is not None and believed(found.outcome, self.steps[name]).status == "paused"
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
+            return None
+        return found if found and is_possible and found.outcome["steps"] <= self.ladder.stop(name) else None
 
     def _end(self, name: str, record: dict[str, Any]) -> None:
         self.records[name] = record

@@ -31,9 +31,6 @@ LATENCY_FORWARDS = 21
 LATENCY_S = 0.25
 
 Status = Literal["finished", "stopped", "failed", "paused"]
-Report = Callable[[dict[str, Any]], None]
-Save = Callable[[dict[str, Any], bytes], None]
-"""Takes an outcome so far, as plain data, and the tensors that belong to it."""
 
 
 @dataclass(slots=True)
@@ -70,41 +67,49 @@ class Segment:
     """A part of a run, trained by one process.
 
     Attributes:
+        run: of the manifest.
         start: where it goes on; None for the beginning.
         stop: the step it ends at, the run's last one or one to pause at.
         checkpoint_s: seconds between two checkpoints on the way.
     """
 
+    run: Mapping[str, Any]
     start: Checkpoint | None
     stop: int
     checkpoint_s: float
 
 
-def perform(
-    bundle: Path, inputs: Mapping[str, Any], run: Mapping[str, Any], segment: Segment, report: Report, save: Save
-) -> tuple[Outcome, bytes]:
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears of a run while it lives.
+
+    Attributes:
+        report: of every point of its curve, and of every violation as it happens.
+        save: of each checkpoint on the way: the outcome so far, as plain data, and the tensors.
+    """
+
+    report: Callable[[dict[str, Any]], None]
+    save: Callable[[dict[str, Any], bytes], None]
+
+
+def perform(bundle: Path, inputs: Mapping[str, Any], segment: Segment, listener: Listener) -> tuple[Outcome, bytes]:
     """Train a segment of one run, whatever its model's code does short of ending the process.
 
     Args:
         bundle: the directory with `specs`, `models` and `data`.
         inputs: of the manifest.
-        run: one of its runs.
-        segment: which part of it.
-        report: hears of every point of the curve, and of every violation as it happens.
-        save: is given each checkpoint on the way.
 
     Returns:
         The outcome, and as safetensors the weights if the run finished, the tensors of a checkpoint if it paused.
     """
-    outcome = so_far(segment.start)
-    content = b""
+    run, outcome, content = segment.run, so_far(segment.start), b""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     watch = Watch(outcome.timing, device)
     prepare(device)
     training = json.loads((bundle / "specs" / f"{run['spec']}.json").read_bytes())["training"]
     train = data.load(bundle / "data" / "train.safetensors", device)
     validation = data.load(bundle / "data" / "validation.safetensors", device)
-    guard = Guard([bundle], report=lambda violation: report({"event": "violation", "law": violation}))
+    guard = Guard([bundle], report=lambda violation: listener.report({"event": "violation", "law": violation}))
     if device.type == "cpu":
         memory.cap(inputs["budget"]["memory_bytes"])
     torch.manual_seed(run["seed"])
@@ -113,7 +118,7 @@ def perform(
         model = models.build(bundle / "models" / f"{run['spec']}.py").to(device)
         outcome.parameters = models.parameter_count(model)
         watch.begin_training()
-        tensors = _train(model, inputs, run, training, train, segment, watch, report, save, outcome)
+        tensors = _train(model, inputs, segment, training, train, watch, listener, outcome)
         watch.read_training()
         if outcome.status in ("finished", "paused"):
             _measure(model, inputs["domain"], validation, outcome)
@@ -155,17 +160,15 @@ def prepare(device: torch.device) -> None:
 def _train(
     model: nn.Module,
     inputs: Mapping[str, Any],
-    run: Mapping[str, Any],
+    segment: Segment,
     training: Mapping[str, Any],
     arrays: data.Arrays,
-    segment: Segment,
     watch: Watch,
-    report: Report,
-    save: Save,
+    listener: Listener,
     outcome: Outcome,
 ) -> bytes:
     """Train in place; the outcome says how far it came. Gives the tensors of a checkpoint where it paused."""
-    context = models.context(model)
+    run, context = segment.run, models.context(model)
     items = data.items_per_step(inputs["domain"], training, context)
     batches = data.batches(inputs["domain"], arrays, items, context, run["seed"], skip=outcome.steps)
     optimizer = optimizers.build(model, training["optimizer"])
@@ -208,9 +211,13 @@ def _train(
             outcome.loss_last = mean
             outcome.curve.append((step, mean))
             rate = (outcome.items - before) / watch.trained_s()
-            report({"event": "step", "step": step, "steps": steps, "loss": mean, **_rates(rate, context)})
+            listener.report({"event": "step", "step": step, "steps": steps, "loss": mean, **_rates(rate, context)})
         if step < segment.stop and time.monotonic() > saved + segment.checkpoint_s:
-            _save(checkpoints.pack(model, optimizer, total), inputs["budget"], watch, save, outcome)
+            watch.read_training()
+            watch.read()
+            tensors = checkpoints.pack(model, optimizer, total)
+            if len(tensors) <= inputs["budget"]["disk_bytes"]:  # nothing depends on one that was left out
+                listener.save({**asdict(outcome), "status": "paused"}, tensors)
             saved = time.monotonic()
     if not all(bool(tensor.isfinite().all()) for tensor in models.tensors(model).values()):
         outcome.end("failed", "weights are not finite")
@@ -220,14 +227,6 @@ def _train(
         outcome.end("paused")
         return checkpoints.pack(model, optimizer, total)
     return b""
-
-
-def _save(tensors: bytes, budget: Mapping[str, int], watch: Watch, save: Save, outcome: Outcome) -> None:
-    """Give a checkpoint on the way; one that is too large for the disk is left out: nothing depends on it."""
-    watch.read_training()
-    watch.read()
-    if len(tensors) <= budget["disk_bytes"]:
-        save({**asdict(outcome), "status": "paused"}, tensors)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:

@@ -116,6 +116,7 @@ def _train(args: argparse.Namespace) -> int:
             lane = LANES[args.lane](Path(place), contract)
             returned = train_on(lane, args.bundle, Path(place) / "returned", report)
         pack_results(returned, args.results)
+        lane.discard(lane.handle_of(args.bundle))
     emit(args, {"results": str(args.results), "runs": runs}, [f"{runs} runs: {args.results}"])
     return 0
 

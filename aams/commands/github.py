@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from aams.commands.actions import add_actions
 from aams.commands.output import emit
 from aams.commands.request import DOMAINS, check_children
-from aams.errors import failure
-from aams.github.records import Lane
+from aams.errors import AamsError, failure
+from aams.github.records import ProposalLane
 
 if TYPE_CHECKING:
     from aams.github.records import PullRequest
@@ -56,7 +56,7 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     again = add("rechallenge", _rechallenge, text)
     again.add_argument("--domain", choices=DOMAINS, help="a person asks, whether it is due or not")
     for one in (propose, again):
-        one.add_argument("--lane", choices=get_args(Lane), default="hosted", help="where bundles are trained")
+        one.add_argument("--lane", choices=get_args(ProposalLane), default="hosted", help="where bundles are trained")
     rollback = add("rollback", _rollback, "open a proposal to make an earlier champion champion again")
     rollback.add_argument("--to", required=True, metavar="GENERATION", help="e.g. G000")
     rollback.add_argument("--reason", required=True, help="goes on record")
@@ -153,10 +153,17 @@ def _rechallenge(args: argparse.Namespace) -> int:
 
     site = _site(args)
     domains = [args.domain] if args.domain else DOMAINS
-    found = [challenge(site, domain, args.lane, asked=bool(args.domain)) for domain in domains]
-    pulls = [pull for pull in found if pull]
-    emit(args, {"pull_requests": [pull.number for pull in pulls]}, [f"{len(pulls)} pull requests were opened"])
-    return 0
+    pulls: list[PullRequest] = []
+    failed: list[str] = []
+    for domain in domains:
+        try:
+            pull = challenge(site, domain, args.lane, asked=bool(args.domain))
+            pulls += [pull] if pull else []
+        except AamsError as error:  # it must not keep the other domains waiting
+            failed.append(f"error: {domain}: {error.problems[0]}")
+    lines = [*failed, f"{len(pulls)} pull requests were opened"]
+    emit(args, {"pull_requests": [pull.number for pull in pulls], "failed": failed}, lines)
+    return 1 if failed else 0
 
 
 def _rollback(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Conclusion = Literal["success", "failure"]
-Lane = Literal["hosted", "cuda", "kaggle"]
+ProposalLane = Literal["hosted", "cuda", "kaggle"]
 """Where a proposal's bundles are trained: a runner of GitHub's, one of the repository's own, or Kaggle."""
 
 

@@ -7,16 +7,18 @@ whether it is time to.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from aams.cycle import ELSEWHERE, Ended, Request, due, recall, rechallenge, roll_back, scheduled
 from aams.cycle import propose as propose_cycle
 from aams.cycle.lab import PERSON
 from aams.dispatch import Dispatch
 from aams.errors import AamsError, failure
 from aams.github.calls import GitHubError
-from aams.github.records import Lane, PullRequest
+from aams.github.records import ProposalLane, PullRequest
 from aams.github.repository import BASE
 from aams.gitops.evidence import Evidence
-from aams.gitops.proposals import branch_of
+from aams.gitops.proposals import Proposal, branch_of
 from aams.gitops.report import first_words, title_of
 from aams.gitops.training import HOSTED, ask_for_training, label_of, lane_of
 from aams.gitops.wishes import Wish, grant, lay_down, read_wish, refuse, subject_of, wished
@@ -25,7 +27,8 @@ from aams.gitops.workshop import Site, Workshop, workshop
 from aams.records import Finding
 from domains import DOMAINS
 from evaluator.markdown import block
-from safety.eligibility import SCHEDULE, holder, is_explorable
+from safety.clock import utc_now
+from safety.eligibility import SCHEDULE, holder, is_explorable, rechallenge_due
 
 LABEL = "aams"
 BY_HAND = "by-hand"
@@ -38,7 +41,7 @@ def missing(site: Site, children: int) -> dict[str, tuple[Finding, ...]]:
         return {domain: tuple(one for one in against if one.gate != "keys") for domain, against in found.items()}
 
 
-def propose(site: Site, request: Request, lane: Lane) -> PullRequest:
+def propose(site: Site, request: Request, lane: ProposalLane) -> PullRequest:
     """Open a person's proposal.
 
     Raises:
@@ -52,7 +55,7 @@ def propose(site: Site, request: Request, lane: Lane) -> PullRequest:
 
 
 def propose_scheduled(
-    site: Site, domain: str, children: int, lane: Lane
+    site: Site, domain: str, children: int, lane: ProposalLane
 ) -> tuple[PullRequest | None, tuple[Finding, ...]]:
     """Open the schedule's proposal, whose seed comes from what is on record; or say what stands against it."""
     with workshop(site) as shop:
@@ -81,19 +84,19 @@ def propose_wished(site: Site) -> tuple[PullRequest, ...]:
     return tuple(opened)
 
 
-def challenge(site: Site, domain: str, lane: Lane, asked: bool) -> PullRequest | None:
+def challenge(site: Site, domain: str, lane: ProposalLane, asked: bool) -> PullRequest | None:
     """Open a re-challenge of a champion if it is due, or a rollback if it lost one, and nothing is open beside it.
 
     Args:
         asked: by a person, who waits for nothing, and is told why it can't be.
 
     Raises:
-        AamsError: a person asked, and it can't be.
+        AamsError: it can't be: a person asked for what is not to be had, or the month's compute is spoken for.
     """
     with workshop(site) as shop:
-        held = next((one.pull for one in shop.proposals if one.domain == domain), None)
+        held = next(_holding(shop, domain), None)
         if held and asked:
-            raise _held(held, domain)
+            raise _held(held.pull, domain)
         if held:
             return None
         if shop.lab.lineage(domain).outdone:
@@ -110,9 +113,9 @@ def propose_rollback(site: Site, domain: str, generation: str, reason: str) -> P
         AamsError: it can't be rolled back to, or another proposal is open in the domain.
     """
     with workshop(site) as shop:
-        held = next((one.pull for one in shop.proposals if one.domain == domain), None)
+        held = next(_holding(shop, domain), None)
         if held:
-            raise _held(held, domain)
+            raise _held(held.pull, domain)
         return _open(shop, domain, roll_back(shop.lab, domain, generation, reason), HOSTED)
 
 
@@ -122,7 +125,9 @@ def send(shop: Workshop, dispatch: Dispatch, domain: str, message: str) -> None:
     shop.publish(dispatch.cycle, domain, message)
 
 
-def _open(shop: Workshop, domain: str, step: Dispatch | Ended, lane: Lane, wish: Wish | None = None) -> PullRequest:
+def _open(
+    shop: Workshop, domain: str, step: Dispatch | Ended, lane: ProposalLane, wish: Wish | None = None
+) -> PullRequest:
     repository, cycle = shop.site.repository, step.cycle
     if isinstance(step, Dispatch):
         words = f"\n\n{wish.words}" if wish else ""
@@ -148,6 +153,10 @@ def _due(shop: Workshop, domain: str, children: int) -> tuple[Request, tuple[Fin
     if held:
         what, advice = "an open proposal holds it", "wait until it is decided"
         found = (Finding("lock", domain, what, f"#{held.number}", advice), *found)
+    lineage = shop.lab.lineage(domain)
+    if lineage.outdone or rechallenge_due(lineage, shop.lab.contract, utc_now()):
+        what, advice = "its champion is to be tested again first, or to go", "run the workflow rechallenge"
+        found = (Finding("rechallenge", domain, what, lineage.retested or "never tested", advice), *found)
     return request, found
 
 
@@ -157,6 +166,10 @@ def _held(pull: PullRequest, domain: str) -> AamsError:
 
 def _holder(shop: Workshop, domain: str) -> PullRequest | None:
     """The proposal that nothing is tried beside in a domain."""
-    holding = [one for one in shop.proposals if one.domain == domain and (one.pull.is_open or not one.foreign)]
     waits = holder(shop.lab.state, domain) if is_explorable(shop.lab.state, domain) else None
-    return next((one.pull for one in holding if waits is None or one.cycle != waits.id), None)
+    return next((one.pull for one in _holding(shop, domain) if waits is None or one.cycle != waits.id), None)
+
+
+def _holding(shop: Workshop, domain: str) -> Iterator[Proposal]:
+    """The proposals of a domain that are not decided; a person's branch that was closed is nobody's business."""
+    return (one for one in shop.proposals if one.domain == domain and (one.pull.is_open or not one.foreign))

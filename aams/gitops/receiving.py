@@ -17,7 +17,7 @@ from aams.github.calls import GitHubError
 from aams.gitops.evidence import Evidence
 from aams.gitops.proposals import Proposal
 from aams.gitops.proposing import send
-from aams.gitops.training import ask_for_training, awaited, lane_of
+from aams.gitops.training import AT_KAGGLE, ask_for_training, awaited, lane_of
 from aams.gitops.workflows import EVALUATE
 from aams.gitops.workshop import Site, Workshop, workshop
 from evaluator.markdown import block
@@ -63,7 +63,7 @@ def waiting(site: Site) -> Mapping[str, int]:
         frozen = [cycle.id for cycle in cycles if cycle and cycle.event == "frozen"]
         ready = [name for name in frozen if Evidence(site.repository, name).has_results(awaited(shop, name))]
         judging = sum(cycle is not None and cycle.event in JUDGED for cycle in cycles)
-        away = sum(lane_of(one.pull) == "kaggle" and one.cycle in frozen for one in shop.own())
+        away = sum(lane_of(one.pull) == AT_KAGGLE and one.cycle in frozen for one in shop.own())
         return {"proposals": len(shop.proposals), "results": len(ready), "judging": judging, "away": away}
 
 
@@ -91,7 +91,7 @@ def _receive(shop: Workshop, proposal: Proposal) -> Done | None:
         frozen = awaited(shop, cycle.id)
         if evidence.has_results(frozen):
             return _collect(shop, proposal, evidence)
-        if lane_of(proposal.pull) == "kaggle":
+        if lane_of(proposal.pull) == AT_KAGGLE:
             return None  # whose own schedule looks after it
         asked = ask_for_training(repository, lane_of(proposal.pull), cycle.id, frozen.stage, frozen.batch)
         return Done(cycle.id, "training was asked for again") if asked else None

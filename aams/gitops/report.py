@@ -132,7 +132,8 @@ def _standing(state: Cycle | None, closed: Closed | None) -> str:
 
 def _next_step(state: Cycle | None, closed: Closed | None, pulls: Mapping[str, int]) -> str:
     if closed:
-        held = "".join(f" (#{number})" for cycle, number in pulls.items() if cycle in closed.reason)
+        named = [number for cycle, number in pulls.items() if cycle in closed.reason]
+        held = "".join(f" (#{number})" for number in named) if closed.outcome == "explored" else ""
         return f"It is decided: {code(closed.reason)}{held}. It is merged as a record; HEAD stays where it is."
     if state and is_accepted(state):
         return (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from aams.errors import failure
-from aams.github.records import Lane, PullRequest
+from aams.github.records import ProposalLane, PullRequest
 from aams.github.repository import Repository
 from aams.gitops.evidence import Evidence
 from aams.gitops.workflows import KAGGLE, TRAIN
@@ -18,26 +18,27 @@ from aams.gitops.workshop import Site, Workshop, workshop
 from safety.events import Frozen
 
 MAX_TRIES = 3
-HOSTED: Lane = "hosted"
+HOSTED: ProposalLane = "hosted"
+AT_KAGGLE: ProposalLane = "kaggle"
 
 
-def label_of(lane: Lane) -> str:
+def label_of(lane: ProposalLane) -> str:
     """The label of a pull request whose bundles are trained in a lane."""
     return f"lane: {lane}"
 
 
-def lane_of(pull: PullRequest) -> Lane:
+def lane_of(pull: PullRequest) -> ProposalLane:
     """Where a pull request's bundles are trained; on a hosted runner unless a label says otherwise."""
-    lanes: tuple[Lane, ...] = get_args(Lane)
+    lanes: tuple[ProposalLane, ...] = get_args(ProposalLane)
     return next((lane for lane in lanes if lane != HOSTED and label_of(lane) in pull.labels), HOSTED)
 
 
-def ask_for_training(repository: Repository, lane: Lane, cycle: str, stage: str, batch: int) -> bool:
+def ask_for_training(repository: Repository, lane: ProposalLane, cycle: str, stage: str, batch: int) -> bool:
     """Start the workflow that trains a bundle, unless it runs, or failed too often; whether it was started.
 
     Kaggle's looks after every proposal of its lane, and counts what failed itself.
     """
-    if lane == "kaggle":
+    if lane == AT_KAGGLE:
         repository.dispatch(KAGGLE, {})
         return True
     title = f"train {cycle} {stage}-{batch}"

@@ -20,7 +20,13 @@ from aams.files import digest_file
 
 Report = Callable[[Mapping[str, Any]], None]
 """Takes the trainer's progress events as they come."""
-EVENTS = ("start", "step", "done")
+NUMBER = (int, float)
+FIELDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "start": {"runs": int, "steps": int},
+    "step": {"run": str, "step": int, "steps": int, "loss": NUMBER, "items_per_s": NUMBER},
+    "done": {"run": str, "status": str},
+}
+"""What events of the trainer there are, and what is read of them."""
 
 
 class Status(StrEnum):
@@ -38,6 +44,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+FIRST_WAIT_S, SLOWER = 0.05, 1.5
 ACTIVE = (Status.QUEUED, Status.RUNNING)
 
 
@@ -76,13 +83,17 @@ class Quota:
     seconds: float | None = None
 
 
+class LaneBusyError(LaneError):
+    """The lane can take no bundle now; later it may."""
+
+
 class Lane(Protocol):
     """A place of compute.
 
     Attributes:
         NAME: as `--lane` has it.
         LASTS: its sessions go on when the command that submitted them ends.
-        POLL_S: seconds between two polls.
+        POLL_S: seconds between two polls, at most: they begin quickly and become rarer.
     """
 
     NAME: ClassVar[str]
@@ -93,13 +104,14 @@ class Lane(Protocol):
         """The session of a bundle, whether it was submitted or not."""
 
     def submit(self, bundle: Path) -> Handle:
-        """Have a bundle trained. One that is on its way or done is left as it is; a try that failed is gone on with.
+        """Have a bundle trained. One that is on its way or done is left as it is; a try that failed is tried again.
 
         Args:
             bundle: the packed archive.
 
         Raises:
-            LaneError: the lane can't take it, or none now.
+            LaneBusyError: the lane can take none now.
+            LaneError: it can't take this one.
         """
 
     def poll(self, handle: Handle, seen: int = 0) -> Standing:
@@ -116,7 +128,7 @@ class Lane(Protocol):
         """Bring the results of a session that is done, not yet believed; the folder that they lie in.
 
         Args:
-            into: a new folder, used by lanes that have none of their own here.
+            into: a folder to make, whole or not at all, where the lane has none of its own here.
 
         Raises:
             LaneError: there are none, or they can't be brought.
@@ -127,6 +139,9 @@ class Lane(Protocol):
 
     def discard(self, handle: Handle) -> None:
         """Forget a session that has ended and whose results are kept elsewhere."""
+
+    def sessions(self) -> tuple[Handle, ...]:
+        """Sessions that the lane keeps, whoever submitted them; none where nothing lasts."""
 
     def quota(self) -> Quota:
         """What the lane can still take."""
@@ -145,10 +160,15 @@ def session_name(bundle: Path) -> str:
 def train(lane: Lane, bundle: Path, into: Path, report: Report) -> Path:
     """Submit a bundle, follow its session to its end, and bring the results; the folder that they lie in.
 
+    Results that a killed command has brought already are taken as they are. Whoever has put them away discards the
+    session.
+
     Raises:
-        LaneError: it ended without results; submitted again, it goes on with what finished.
+        LaneError: it ended without results; submitted again, it goes on with what the lane has kept.
         KeyboardInterrupt: the session has ended with it, unless it lasts.
     """
+    if into.exists():
+        return into
     handle = lane.submit(bundle)
     try:
         standing = _follow(lane, handle, report)
@@ -159,13 +179,11 @@ def train(lane: Lane, bundle: Path, into: Path, report: Report) -> Path:
     if standing.status is not Status.DONE:
         said = standing.said or str(standing.status)
         raise LaneError(Problem("the trainer ended without results", said, "run the same command again"))
-    returned = lane.fetch(handle, into)
-    lane.discard(handle)
-    return returned
+    return lane.fetch(handle, into)
 
 
 def _follow(lane: Lane, handle: Handle, report: Report) -> Standing:
-    seen = 0
+    seen, wait_s = 0, FIRST_WAIT_S
     while True:
         standing = lane.poll(handle, seen)
         for event in standing.events:
@@ -173,9 +191,15 @@ def _follow(lane: Lane, handle: Handle, report: Report) -> Standing:
         seen += len(standing.events)
         if standing.status not in ACTIVE:
             return standing
-        time.sleep(lane.POLL_S)
+        time.sleep(wait_s)
+        wait_s = min(lane.POLL_S, SLOWER * wait_s)
 
 
 def is_event(found: object) -> bool:
-    """Whether something that a trainer printed is an event of ours."""
-    return isinstance(found, dict) and found.get("event") in EVENTS
+    """Whether something that a trainer printed is an event of ours, with what one must have to be shown."""
+    if not isinstance(found, dict) or not isinstance(found.get("event"), str) or found["event"] not in FIELDS:
+        return False
+    fields = FIELDS[found["event"]]
+    return all(
+        isinstance(found.get(name), kinds) and not isinstance(found[name], bool) for name, kinds in fields.items()
+    )

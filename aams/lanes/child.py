@@ -90,6 +90,10 @@ class Child:
     def discard(self, handle: Handle) -> None:
         """Nothing: the folder is the dispatch's."""
 
+    def sessions(self) -> tuple[Handle, ...]:
+        """None: nothing lasts."""
+        return ()
+
     def quota(self) -> Quota:
         """It takes what it is given."""
         return Quota()

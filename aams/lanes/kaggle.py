@@ -8,6 +8,7 @@ as anything is. The credential is in the door's own processes, `aams.lanes.kaggl
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from aams.canonical import digest, to_data
 from aams.confine import Isolation
 from aams.errors import LaneError, Problem
 from aams.files import digest_file
-from aams.lanes.base import ACTIVE, Handle, Quota, Standing, Status, is_event, session_name
+from aams.lanes.base import ACTIVE, Handle, LaneBusyError, Quota, Standing, Status, is_event, session_name
 from aams.lanes.kaggle_calls import KaggleError, ask
 from aams.lanes.kaggle_kernel import RESULTS, Parameters, write_dataset, write_kernel
 from aams.results_archive import unpack_results
@@ -65,7 +66,8 @@ class Kaggle:
         """Bring a bundle up and push its kernel, unless its session goes on or is done.
 
         Raises:
-            LaneError: the contract wants a confinement, the quota is used up, or Kaggle did not take it.
+            LaneBusyError: the quota is used up.
+            LaneError: the contract wants a confinement, it failed too often, or Kaggle did not take it.
         """
         handle, manifest = self.handle_of(bundle), manifest_in(bundle)
         if self.poll(handle).status in (*ACTIVE, Status.DONE):
@@ -74,6 +76,9 @@ class Kaggle:
         if CONFINEMENT not in accepted:
             what, advice = "Kaggle confines nothing as the contract wants", "choose another lane"
             raise LaneError(Problem(what, ", ".join(accepted), advice))
+        tries = ask("versions", slug=handle.name)["count"]
+        if tries >= MAX_TRIES:
+            raise LaneError(Problem("Kaggle failed to train it too often", f"{tries} times", "choose another lane"))
         user = self._check_quota()
         with tempfile.TemporaryDirectory(prefix="aams-") as place:
             data, kernel = Path(place, "data"), Path(place, "kernel")
@@ -81,8 +86,7 @@ class Kaggle:
             ask("put_dataset", slug=handle.name, folder=str(data))
             parameters = Parameters(handle.name, digest_file(bundle), digest(to_data(manifest.inputs)), CONFINEMENT)
             write_kernel(kernel, user, handle.name, parameters, "script", self._terms.machine)
-            terms = {"limit_s": self._terms.limit_s, "max_versions": MAX_TRIES}
-            ask("push", slug=handle.name, folder=str(kernel), **terms)
+            ask("push", slug=handle.name, folder=str(kernel), limit_s=self._terms.limit_s)
         return handle
 
     def poll(self, handle: Handle, seen: int = 0) -> Standing:
@@ -101,7 +105,10 @@ class Kaggle:
             found = ask("output", slug=handle.name, names=[RESULTS], folder=place, max_bytes=MAX_BYTES)
             if found["missing"]:
                 raise LaneError(Problem("there are no results", handle.name, "cancel it, and submit it again"))
-            unpack_results(Path(place, RESULTS), into)
+            part = into.with_name(f".{into.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            unpack_results(Path(place, RESULTS), part)
+        part.rename(into)
         return into
 
     def cancel(self, handle: Handle) -> None:
@@ -113,6 +120,10 @@ class Kaggle:
         """Delete the kernel and its data."""
         ask("delete_kernel", slug=handle.name)
         ask("delete_dataset", slug=handle.name)
+
+    def sessions(self) -> tuple[Handle, ...]:
+        """Every kernel of the account that is named as ours are."""
+        return tuple(Handle(self.NAME, one["slug"]) for one in ask("sessions", prefix=PREFIX)["sessions"])
 
     def quota(self) -> Quota:
         """Sessions that the contract still allows, and seconds of GPU that Kaggle does."""
@@ -128,16 +139,16 @@ class Kaggle:
         """Whose account it is.
 
         Raises:
-            LaneError: nothing may be submitted now.
+            LaneBusyError: nothing may be submitted now.
         """
         found = ask("quota")
         quota = self._quota(found)
         if quota.sessions == 0:
             got = f"{self._terms.sessions} at a time, by the contract"
-            raise LaneError(Problem("no session is free at Kaggle", got, "wait until one ends"))
+            raise LaneBusyError(Problem("no session is free at Kaggle", got, "wait until one ends"))
         if quota.seconds is not None and quota.seconds < self._terms.limit_s:
             got = f"{quota.seconds:,.0f} s of this week are left, a session may take {self._terms.limit_s:,} s"
-            raise LaneError(Problem("Kaggle's GPU quota is used up", got, "wait, or choose another lane"))
+            raise LaneBusyError(Problem("Kaggle's GPU quota is used up", got, "wait, or choose another lane"))
         return str(found["user"])
 
     def _events(self, name: str) -> tuple[Mapping[str, Any], ...]:

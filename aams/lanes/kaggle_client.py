@@ -170,8 +170,6 @@ def push(account: Account, request: Request) -> dict[str, Any]:
         return dict(found["metadata"]) if found else {}
 
     before = int(known().get("currentVersionNumber") or 0)
-    if before >= request["max_versions"]:
-        raise Failed("refused", f"it was tried {before} times")
 
     def save() -> dict[str, Any]:
         answer = api.kernels_push(folder, timeout=str(request["limit_s"]))
@@ -202,6 +200,12 @@ def _metadata(account: Account, folder: str, name: str, slug: str) -> dict[str, 
     if not isinstance(metadata, dict) or metadata.get("id") != f"{account.user}/{slug}":
         raise Failed("invalid", f"{name} is not that of {account.user}/{slug}")
     return metadata
+
+
+def versions(account: Account, request: Request) -> dict[str, Any]:
+    """How often a kernel was pushed; 0 where there is none."""
+    found = account.unless_missing(lambda: account.about("GetKernel", request["slug"]))
+    return {"count": int(found["metadata"].get("currentVersionNumber") or 0) if found else 0}
 
 
 def status(account: Account, request: Request) -> dict[str, Any]:
@@ -331,7 +335,8 @@ def _delete(account: Account, act: Callable[[], object]) -> bool:
 REQUESTS: Mapping[str, tuple[Callable[[Account, Request], dict[str, Any]], Mapping[str, type]]] = {
     "quota": (quota, {}),
     "put_dataset": (put_dataset, {"slug": str, "folder": str}),
-    "push": (push, {"slug": str, "folder": str, "limit_s": int, "max_versions": int}),
+    "push": (push, {"slug": str, "folder": str, "limit_s": int}),
+    "versions": (versions, {"slug": str}),
     "status": (status, {"slug": str}),
     "sessions": (sessions, {"prefix": str}),
     "output": (output, {"slug": str, "names": list, "folder": str, "max_bytes": int}),

@@ -88,6 +88,11 @@ def test_what_has_no_canonical_form_is_refused(data: Any) -> None:
         canonical_json(data)
 
 
+def test_what_has_no_canonical_form_is_told_with_the_reason() -> None:
+    with pytest.raises(AamsError, match=r"^data has no canonical JSON; got 9007199254740992 exceeds"):
+        canonical_json({"seeds": [2**53]})
+
+
 @given(PLAIN)
 def test_canonical_json_is_json_of_the_same_data(data: Any) -> None:
     assert read_json(canonical_json(data), "canonical") == data

@@ -11,7 +11,7 @@ import aams
 import domains
 from aams import bundle
 from aams.dispatch import WORK, Dispatch, Plan, dispatch, find, flops, plan_runs, steps
-from aams.records import Cost, Envelope, Inputs, Run, Spec, Stage
+from aams.records import Cost, Envelope, Inputs, Run, Rung, Spec, Stage
 from compiler import spec as specs
 from compiler.cost import estimate
 from domains import active_interface
@@ -145,6 +145,22 @@ def test_a_dispatch_lies_whole_in_its_own_folder(tmp_path: Path, plan: Plan, pre
     assert inputs.digests.keys() == {"contract", "corpus", "evaluator", "lock", "templates"}
     assert inputs.digests["corpus"] == "d" * 64
     assert {path for path in made.work.rglob("*") if path.is_file()} == {made.archive, made.work / "manifest.json"}
+
+
+def test_only_the_children_of_a_trial_climb_rungs_those_of_their_domain(
+    tmp_path: Path, plan: Plan, prepared: Prepared
+) -> None:
+    children = tuple(replace(plan.runs[0], name=f"child-{number}", arm="child") for number in range(4))
+    trial = replace(plan, stage="trial", generation="", runs=children)
+    plans = {
+        "trial": trial,
+        "attempt": replace(trial, stage="attempt", generation="G001"),
+        "hybrid": replace(trial, domain="hybrid"),
+        "elsewhere": replace(trial, domain="elsewhere"),
+        "root": plan,
+    }
+    planned = {name: send(tmp_path / name, one, prepared).manifest.inputs.rungs for name, one in plans.items()}
+    assert planned == {"trial": (Rung(25, 2), Rung(50, 1)), "attempt": (), "hybrid": (), "elsewhere": (), "root": ()}
 
 
 def test_no_question_of_the_exam_travels(tmp_path: Path, plan: Plan, prepared: Prepared) -> None:

@@ -40,8 +40,9 @@ def test_a_wish_is_trained_at_kaggle_and_becomes_champion(hub, kaggle):
         assert "is on its way to Kaggle" in sessions()[0]
         kaggle.wait_for_sessions()
         assert "came from Kaggle" in sessions()[0]
-        assert sessions() == [] and kaggle.site.kernels == {} and kaggle.site.datasets == {}, "nothing is left there"
+        assert sessions() == [] and len(kaggle.site.kernels) == 1, "nobody has taken them in yet"
         hub.receive()
+        assert sessions() == [] and kaggle.site.kernels == {} and kaggle.site.datasets == {}, "nothing is left there"
         if "goes on" not in hub.arbitrate()[-1]["what"]:
             break
         hub.receive()
@@ -51,3 +52,14 @@ def test_a_wish_is_trained_at_kaggle_and_becomes_champion(hub, kaggle):
     hub.promote()
     assert hub.head() == "G001"
     hub.verify()
+
+
+def test_a_proposal_that_is_closed_leaves_no_session_behind(hub, kaggle):
+    wish = hub.wish({"specs/language/candidates/better.yaml": BETTER})
+    hub.pull(wish.number).add_to_labels("lane: kaggle")
+    hub.propose()
+    proposal, _ = hub.proposal()
+    hub.aams("sessions")
+    hub.pull(proposal.number).edit(state="closed")
+    hub.aams("sessions")
+    assert (kaggle.site.kernels, kaggle.site.datasets) == ({}, {})

@@ -95,6 +95,13 @@ def test_equal_differences_are_as_much_evidence_as_their_number_allows() -> None
     assert 0 < e_value([-0.02] * 400) < e_value([-0.02] * 5) < e_value([-0.02]) < 1
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_differences_that_are_equal_but_for_their_last_bit_are_as_good_as_equal(sign: int) -> None:
+    equal, nearly = [sign * 0.1, sign * 0.1], [sign * 0.1, sign * math.nextafter(0.1, 0)]
+    assert e_value(nearly) == pytest.approx(e_value(equal))
+    assert futile(nearly, 1 / 40, 16) == futile(equal, 1 / 40, 16) == (sign < 0)
+
+
 @pytest.mark.parametrize("hostile", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_is_refused_by_name(hostile: float) -> None:
     uses: list[Callable[[list[float]], object]] = [
@@ -106,7 +113,7 @@ def test_what_is_not_finite_is_refused_by_name(hostile: float) -> None:
         lambda values: confidence_sequence(values, 0.05),
     ]
     for use in uses:
-        with pytest.raises(AamsError, match=r"pair 1: .* must be a finite number; got"):
+        with pytest.raises(AamsError, match=f"pair 1: .* must be a finite number; got {hostile}$"):
             use([0.01, hostile])
 
 

@@ -24,7 +24,7 @@ FEWER_QUESTIONS = 4
 WEAK = {
     "language": {"width: 48": "width: 16", "heads: 3": "heads: 2", "repeat: 2": "repeat: 6"},
     "vision": {"{width: 16, blocks": "{width: 8, blocks", "{width: 32, stride": "{width: 8, stride"},
-    "hybrid": {"repeat: 2": "repeat: 8", "{width: 32, stride": "{width: 8, stride"},
+    "hybrid": {"repeat: 2": "repeat: 4"},
 }
 
 

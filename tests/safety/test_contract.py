@@ -108,12 +108,16 @@ def test_thresholds_are_the_decimals_that_were_written(tmp_path: Path) -> None:
         ("propose_s: 3600", "propose_s: 0", "deadlines.propose_s: .*minimum"),
         ("train_s: 86400", "train_s: one day", "deadlines.train_s: .*'integer'"),
         ("verify_s: 604800", "verify_s: -1", "deadlines.verify_s: .*minimum"),
-        ("percent: 25", "percent: 0", r"rungs\[0\].percent: .*minimum"),
-        ("percent: 25", "percent: 100", r"rungs\[0\].percent: .*maximum"),
-        ("percent: 25", "percent: 50", "contract.yaml: rungs must rise in percent and in keep_one_in; got 50"),
-        ("keep_one_in: 3", "keep_one_in: 1", r"rungs\[0\].keep_one_in: .*minimum"),
-        ("keep_one_in: 3", "keep_one_in: 2.5", r"rungs\[0\].keep_one_in: .*'integer'"),
-        ("keep_one_in: 3", "keep_one_in: 5", "contract.yaml: rungs must rise in percent and in keep_one_in; got 50"),
+        ("percent: 25", "percent: 0", r"rungs.language\[0\].percent: .*minimum"),
+        ("percent: 25", "percent: 100", r"rungs.language\[0\].percent: .*maximum"),
+        ("percent: 25", "percent: 50", "contract.yaml: rungs.language must rise in percent and in keep_one_in; got 50"),
+        ("keep_one_in: 3", "keep_one_in: 1", r"rungs.language\[0\].keep_one_in: .*minimum"),
+        ("keep_one_in: 3", "keep_one_in: 2.5", r"rungs.language\[0\].keep_one_in: .*'integer'"),
+        (
+            "keep_one_in: 3",
+            "keep_one_in: 5",
+            "contract.yaml: rungs.language must rise in percent and in keep_one_in; got 50",
+        ),
         ("law: 6", "law: 7", r"laws\[5\].law: .*maximum"),
         ("law: 6", "law: 5", "contract.yaml: laws must be numbered in order; got 1, 2, 3, 4, 5, 5"),
         ("law: 1,", "law: 2,", "laws must be numbered in order; got 2, 2, 3, 4, 5, 6"),
@@ -188,5 +192,5 @@ def test_every_listed_corpus_is_allowed(domain: str) -> None:
 
 def test_a_contract_may_have_no_rungs(tmp_path: Path) -> None:
     path = tmp_path / "contract.yaml"
-    path.write_text(re.sub(r"(?m)^rungs:\n(  - .*\n)*", "rungs: []\n", TEXT), encoding="utf-8")
-    assert load_contract(path).rungs == ()
+    path.write_text(re.sub(r"(?m)^rungs:\n(  .*\n)*", "rungs: {}\n", TEXT), encoding="utf-8")
+    assert load_contract(path).rungs == {}

@@ -133,36 +133,34 @@ def test_a_signature_holds_for_no_other_value_of_any_field(field: str, desk: Des
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("field", "value"),
     [
-        {"schema_version": True},
-        {"repository": ""},
-        {"repository": "a b"},
-        {"repository": "a\n"},
-        {"role": "both"},
-        {"domain": "../language"},
-        {"generation": "7"},
-        {"generation": "G007\n"},
-        {"parent_head": "G006"},
-        {"parent_head": "G006 " + "A" * 64},
-        {"manifest": ""},
-        {"manifest": "b" * 63},
-        {"results": "none"},
-        {"tips": ("e" * 64, "d" * 64)},
-        {"tips": ("d" * 64, "d" * 64)},
-        {"tips": ("",)},
-        {"expires": ""},
-        {"expires": "2026-11-28"},
+        ("schema_version", True),
+        ("repository", ""),
+        ("repository", "a b"),
+        ("repository", "a\n"),
+        ("role", "both"),
+        ("domain", "../language"),
+        ("generation", "7"),
+        ("generation", "G007\n"),
+        ("parent_head", "G006"),
+        ("parent_head", "G006 " + "A" * 64),
+        ("manifest", ""),
+        ("manifest", "b" * 63),
+        ("results", "none"),
+        ("tips", ("e" * 64, "d" * 64)),
+        ("tips", ("d" * 64, "d" * 64)),
+        ("tips", ("",)),
+        ("expires", ""),
+        ("expires", "2026-11-28"),
     ],
-    ids=repr,
 )
 def test_a_statement_that_could_be_read_as_something_else_is_neither_signed_nor_checked(
-    change: dict[str, Any], desk: Desk, signature: str
+    field: str, value: Any, desk: Desk, signature: str
 ) -> None:
-    (field,) = change
     for attempt in (lambda bad: sign(bad, desk.key("ann")), lambda bad: check(bad, signature, desk.allowed, AT)):
         with pytest.raises(AamsError, match=f"statement.{field}: is not of the allowed form"):
-            attempt(replace(SIGNED, **change))
+            attempt(replace(SIGNED, **{field: value}))
 
 
 def test_a_trial_of_a_root_has_no_generation_parent_results_or_tips(desk: Desk) -> None:

@@ -86,6 +86,14 @@ def test_what_is_no_key_is_refused_by_name(tmp_path: Path) -> None:
         sign(STATEMENT, tmp_path / "nothing")
 
 
+def test_why_ssh_keygen_does_not_sign_is_told(lab: Path, instead: Callable[[str], Path]) -> None:
+    instead("echo 'not today' >&2; exit 1")
+    with pytest.raises(
+        AamsError, match=r"propose: this key can't sign; got not today; see whether it is a private key$"
+    ):
+        sign(STATEMENT, lab / KEYS / "propose")
+
+
 def test_an_agent_signs_for_a_public_key(lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     public = tmp_path / "propose.pub"
     key = public_key(lab / KEYS / "propose")
@@ -129,13 +137,17 @@ def test_an_openssh_that_knows_no_utc_is_named_as_too_old(
         check(STATEMENT, signature, lab / ALLOWED_SIGNERS, NOW)
 
 
-@pytest.mark.parametrize("said", ["", 'Good "aams-propose-v1" signature for eve-propose with ED25519 key SHA256:x'])
+@pytest.mark.parametrize(
+    "said", ["", 'Good "aams-propose-v1" signature for eve-propose with ED25519 key SHA256:x', "x" * 300]
+)
 def test_an_answer_that_names_another_signer_is_not_believed(
     said: str, lab: Path, signature: str, instead: Callable[[str], Path]
 ) -> None:
     instead(f"echo '{said}'")
-    with pytest.raises(SignatureError, match="names another signer"):
+    with pytest.raises(SignatureError) as refused:
         check(STATEMENT, signature, lab / ALLOWED_SIGNERS, NOW)
+    shown = repr(f"{said}\n"[:200])
+    assert str(refused.value).endswith(f": ssh-keygen names another signer; got {shown}")
 
 
 def test_an_ssh_keygen_that_hangs_is_ended(

@@ -209,10 +209,10 @@ def test_facts_of_another_event_are_refused(lab: Any) -> None:
         facts_of(replace(entry, event="trial"))
 
 
-def test_a_child_that_was_dropped_was_tried_and_earns_no_trust(line: Any) -> None:
+def test_a_child_that_was_dropped_was_tried_and_its_trial_counts(line: Any) -> None:
     before = line.lineage.trials
     line.open("third", "G002")
     line.record("third", line.say.proposed("more"), line.say.frozen("trial"))
     line.record("third", line.say.trained("trial", 0, "more", status="dropped"))
     assert line.say.sha("more") in line.lineage.tried
-    assert line.lineage.trials == before
+    assert line.lineage.trials == before + 1

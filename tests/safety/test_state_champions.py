@@ -60,8 +60,12 @@ def test_a_champion_stays_outdone_until_somebody_decides_what_follows(line: Any)
     line.open("back", "G002")
     line.record("back", line.say.recalled("G000"))
     assert line.lineage.outdone
+    line.record("back", line.say.closed("expired"))
+    assert line.lineage.outdone, "nobody decided"
+    line.open("back once more", "G002")
+    line.record("back once more", line.say.recalled("G000"))
     declined = line.lineage
-    line.record("back", line.say.closed("declined"))
+    line.record("back once more", line.say.closed("declined"))
     assert (line.lineage.outdone, line.lineage.champion) == (False, declined.champion)
     line.challenge("falls again", "proven")
     line.roll_back("back again", "G000")

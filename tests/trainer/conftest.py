@@ -173,7 +173,7 @@ def outcomes() -> Callable[..., dict[str, dict[str, Any]]]:
     def train_all(place: Path, workers: int = 2) -> dict[str, dict[str, Any]]:
         bundle = results.read_bundle(place)
         reader, writer = os.pipe()
-        whole = {run["name"]: train.Segment(None, run["steps"], 60.0) for run in bundle.inputs["runs"]}
+        whole = {run["name"]: train.Segment(run, None, run["steps"], 60.0) for run in bundle.inputs["runs"]}
         ended = runs.outcomes(
             bundle, bundle.inputs["runs"], lambda run: whole[run["name"]], workers, lambda event: None, reader
         )

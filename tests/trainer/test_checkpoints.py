@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -32,8 +33,7 @@ def in_pieces(place: Path, pieces: int) -> dict[str, Any]:
     start = None
     for stop in stops:
         reader, writer = os.pipe()
-        segment = train.Segment(start, stop, 60.0)
-        segments = {run["name"]: segment}
+        segments = {run["name"]: train.Segment(run, start, stop, 60.0)}
         ended = runs.outcomes(
             bundle, [run], lambda run, left=segments: left.pop(run["name"], None), 1, lambda event: None, reader
         )
@@ -200,6 +200,24 @@ def test_a_checkpoint_is_gone_on_with_and_a_damaged_one_counts_for_nothing(
     assert contents(tmp_path) == contents(uninterrupted)
 
 
+def test_a_checkpoint_that_is_none_or_that_this_session_did_not_write_counts_for_nothing(
+    bundle: Path, tmp_path: Path
+) -> None:
+    from trainer import checkpoints, results
+
+    read, environment = results.read_bundle(bundle), {"python": "3"}
+    own = checkpoints.Checkpoint({"steps": 3}, b"own")
+    written = checkpoints.keep(tmp_path, read, environment, "child-0", own)
+    assert checkpoints.find(tmp_path, read, environment, "child-0", written) == own
+    other = checkpoints.keep(tmp_path, read, environment, "child-0", checkpoints.Checkpoint({"steps": 3}, b"other"))
+    assert other != written and checkpoints.find(tmp_path, read, environment, "child-0", written) is None
+    for header in (b"[]", b"{}", b"7", b"[" * 100_000, b"\xff"):
+        content = header + b"\n"
+        digest = hashlib.sha256(content).hexdigest().encode()
+        (tmp_path / "child-0.checkpoint").write_bytes(digest + b"\n" + content)
+        assert checkpoints.find(tmp_path, read, environment, "child-0") is None
+
+
 def test_a_disk_that_is_full_at_a_checkpoint_is_one_sentence_and_loses_nothing(
     bundle: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
@@ -211,5 +229,75 @@ def test_a_disk_that_is_full_at_a_checkpoint_is_one_sentence_and_loses_nothing(
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert before.keys() <= after.keys()
     assert {name for name in before if before[name] != after[name]} <= {"progress.json"}
+    assert train(bundle, tmp_path).returncode == 0
+    assert contents(tmp_path) == contents(uninterrupted)
+
+
+def test_decisions_that_were_lost_are_made_again(bundle: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    """What was trained beyond a rung that nobody knows of any more is trained again."""
+    killed(bundle, tmp_path, lambda said: any(event.get("step", 0) > 40 for event in said))
+    (tmp_path / "rungs.json").write_bytes(b'{"manifest": 1')
+    ended = train(bundle, tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert contents(tmp_path) == contents(uninterrupted)
+
+
+LIES = {
+    "finished before its time": {"status": "finished", "steps": 60},
+    "paused elsewhere": {"status": "paused", "steps": 14},
+    "paused at its end": {"status": "paused", "steps": 60},
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_child_that_lies_about_where_it_stands_has_failed_and_skips_no_rung(
+    lie: str, tmp_path: Path, write_bundle: Callable[..., Path], language_model: Callable[..., str]
+) -> None:
+    told = {
+        "reason": "",
+        "items": 80,
+        "loss_first": 5.0,
+        "loss_last": 1.0,
+        "curve": [],
+        "parameters": 2120,
+        "validation": {"accuracy": 1.0, "bits": 0.0},
+        "law_violations": [],
+        **LIES[lie],
+        "timing": dict.fromkeys(("wall_s", "cpu_s", "train_cpu_s", "latency_ms", "peak_memory_bytes"), 1.0),
+    }
+    liar = f"""\
+import json, os, sys
+        frame = sys._getframe()
+        while "pipe" not in frame.f_locals:
+            frame = frame.f_back
+        pipe = frame.f_locals["pipe"]
+        pipe.send_bytes(json.dumps({{"event": "outcome", "outcome": {told}}}).encode())
+        pipe.send_bytes(b"")
+        os._exit(0)"""
+    runs = [*RUNS[:4], ("child-3", "liar", 60)]
+    models = {"honest": language_model(), "liar": language_model(on_forward=liar)}
+    assert train(write_bundle(tmp_path / "bundle", models, runs, rungs=RUNGS), tmp_path / "out").returncode == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_bytes())
+    statuses = {run["name"]: run["status"] for run in results["runs"]}
+    assert statuses["child-3"] == "failed"
+    assert sorted(statuses.values()) == ["dropped", "dropped", "failed", "finished", "finished"]
+    assert [len(rung["ranks"]) for rung in results["rungs"]] == [3, 3]
+
+
+def test_a_signal_to_the_whole_group_interrupts_and_fails_nobody(
+    bundle: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    """A lane ends a session by its group: the runs' processes get the signal too, and wait for their parent."""
+    process = subprocess.Popen(
+        command(bundle, tmp_path), env=environment(bundle), stdout=subprocess.PIPE, text=True, process_group=0
+    )
+    with process:
+        for line in process.stdout or ():
+            if json.loads(line)["event"] == "step":
+                os.killpg(process.pid, signal.SIGTERM)
+                break
+        rest, _ = process.communicate()
+    assert process.returncode == 130
+    assert "failed" not in rest
     assert train(bundle, tmp_path).returncode == 0
     assert contents(tmp_path) == contents(uninterrupted)

@@ -142,6 +142,33 @@ def test_what_no_run_can_say_fails_the_run_that_says_it(
     assert found["law_violations"] == ["logged: the process ended with status 0"]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"event": "step"},
+        {"event": "step", "step": "1", "loss": 1.0, "items_per_s": 1.0, "tokens_per_s": 1.0},
+        {"event": "step", "step": 21, "loss": 1.0, "items_per_s": 1.0, "tokens_per_s": 1.0},
+        {"event": "step", "step": 10**400, "loss": 1.0, "items_per_s": 1.0, "tokens_per_s": 1.0},
+        {"event": "step", "step": 1, "loss": None, "items_per_s": 1.0, "tokens_per_s": 1.0},
+        {"event": "checkpoint", "outcome": {**HONEST, "status": "paused", "curve": [(10**400, 1.0)]}},
+        {"event": "checkpoint", "outcome": {**HONEST, "status": "paused", "steps": 10}},
+    ],
+    ids=lambda told: f"{told['event']}-{len(str(told))}",
+)
+def test_what_no_run_can_say_on_its_way_ends_that_run_and_no_other(
+    told: dict[str, Any],
+    tmp_path: Path,
+    write_bundle: Callable[..., Path],
+    language_model: Callable[..., str],
+    outcomes: Callable[..., Any],
+) -> None:
+    said = FORGED.format(outcome="None").replace('{"event": "outcome", "outcome": None}', repr(told))
+    forger = language_model(on_forward=said.replace('        pipe.send_bytes(b"{}")\n', ""))
+    models = {"forger": forger, "honest": language_model()}
+    found = outcomes(write_bundle(tmp_path, models, [("forger", "forger", 20), ("honest", "honest", 20)]))
+    assert (found["forger"]["status"], found["honest"]["status"]) == ("failed", "finished")
+
+
 def test_a_process_that_ends_without_a_report_broke_the_sixth_law(zoo: dict[str, dict[str, Any]]) -> None:
     assert zoo["exits"]["law_violations"] == ["logged: the process ended with status 3"]
     assert zoo["crashes"]["law_violations"] == ["logged: the process was ended by SIGSEGV"]

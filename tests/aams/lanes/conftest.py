@@ -48,9 +48,9 @@ class Account:
         write_kernel(self._folder / slug, self.USER, slug, parameters, kind, machine)
         return self._folder / slug
 
-    def push(self, folder: Path, limit_s: int = 600, max_versions: int = 3, **fields: Any) -> dict[str, Any]:
+    def push(self, folder: Path, limit_s: int = 600, **fields: Any) -> dict[str, Any]:
         """Push what is in a folder, under the folder's name."""
-        return ask("push", slug=folder.name, folder=str(folder), limit_s=limit_s, max_versions=max_versions, **fields)
+        return ask("push", slug=folder.name, folder=str(folder), limit_s=limit_s, **fields)
 
     def kernel(self, slug: str = KERNEL) -> Any:
         return self.site.kernel(f"{self.USER}/{slug}")

@@ -15,6 +15,7 @@ from aams import confine
 from aams.confine import isolation
 from aams.errors import LaneError
 from aams.lanes import LANES, Report, train
+from aams.lanes.base import is_event
 from safety.contract import CONTRACT_PATH, load_contract
 from tests.aams.lanes.bundles import packed, scripted
 
@@ -137,3 +138,26 @@ def read_loosely(path: Path) -> str:
         return path.read_bytes().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def test_results_that_a_killed_command_has_brought_are_taken_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "returned").mkdir()
+    assert run(scripted(tmp_path, "sys.exit(7)"), tmp_path) == tmp_path / "returned"
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        {"event": "step"},
+        {"event": "step", "run": "a", "step": "1", "steps": 2, "loss": 1.0, "items_per_s": 1.0},
+        {"event": "step", "run": "a", "step": 1, "steps": 2, "loss": None, "items_per_s": 1.0},
+        {"event": "done"},
+        {"event": "done", "run": 1, "status": "finished"},
+        {"event": "start", "runs": True, "steps": 1},
+        {"event": {}},
+        {"event": "paused"},
+    ],
+    ids=json.dumps,
+)
+def test_what_looks_like_an_event_and_can_not_be_shown_is_none(printed: Any) -> None:
+    assert not is_event(printed)

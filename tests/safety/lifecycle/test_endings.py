@@ -9,7 +9,7 @@ import pytest
 
 from aams.errors import LedgerError
 from safety.events import EVENTS, Ending
-from safety.lifecycle import SUCCESSORS, Cycle, advance
+from safety.lifecycle import SUCCESSORS, Cycle, advance, is_accepted
 
 TRIALS = ("opened", "proposed", "frozen trial", "trained trial")
 ATTEMPT = (*TRIALS, "screened", "attempted", "frozen attempt", "trained attempt")
@@ -68,6 +68,27 @@ def test_a_cycle_closes_as_its_screen_its_verdict_and_its_approval_say(
         else:
             closed.append(outcome)
     assert sorted(closed) == sorted(allowed.split())
+
+
+@pytest.mark.parametrize(
+    ("before", "accepted"),
+    [
+        (TRIALS, False),
+        (JUDGED, False),
+        ((*JUDGED, "revealed"), True),
+        (PROMOTED, True),
+        ((*ATTEMPT, "looked", "verdict rejected", "revealed"), False),
+        ((*PLACEBO, "verdict of placebo"), False),
+        ((*PLACEBO, "verdict of placebo", "revealed placebo"), False),
+        (ROOT_JUDGED, True),
+        ((*ROOT, "looked root", "verdict root rejected"), False),
+        (ROLLBACK[:2], True),
+    ],
+)
+def test_only_the_second_key_is_missing_after_a_recall_or_once_an_accepted_child_is_known_to_be_real(
+    walk: Any, before: tuple[str, ...], accepted: bool
+) -> None:
+    assert is_accepted(walk(before)[-1]) is accepted
 
 
 @pytest.mark.parametrize(("last", "event"), list(product(SUCCESSORS, EVENTS)))
