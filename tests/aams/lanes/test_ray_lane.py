@@ -21,7 +21,7 @@ from tests.aams.lanes.test_local_lane import read_loosely, running
 
 pytestmark = [pytest.mark.hub, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 CONTRACT = load_contract(Path(__file__).parents[3] / CONTRACT_PATH)
-STEPS = 12000
+STEPS = 24000
 RUNS = [
     Run("control-0", "control", 0, SPEC, 20, STEPS),
     *(Run(f"child-{n}", "child", n, SPEC, 21 + n, STEPS) for n in range(3)),
@@ -69,9 +69,10 @@ def test_a_node_that_is_killed_in_the_middle_loses_nothing(
 
     def hear(event: Mapping[str, Any]) -> None:
         told.append(event)
-        last = {one["run"] for one in told[-2:] if one["event"] == "step" and one["step"] < STEPS / 2}
-        if not lost and len(last) == 2 and all((place / "out" / f"{run}.checkpoint").exists() for run in last):
-            cluster.lose(1)  # both nodes are busy
+        last = [one["run"] for one in told[-3:] if one["event"] == "step" and one["step"] < 0.4 * STEPS]
+        by_turns = len(last) == 3 and last[0] == last[2] != last[1]  # so both nodes are busy
+        if not lost and by_turns and all((place / "out" / f"{run}.checkpoint").exists() for run in last):
+            cluster.lose(1)
             lost.append(len(told))
 
     returned = train(LANES["ray"](place, CONTRACT), archive, tmp_path / "unused", hear)
