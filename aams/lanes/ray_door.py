@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from aams.lanes.ray import ADDRESS
 from aams.lanes.ray_session import Session, SessionError
@@ -59,7 +60,7 @@ def _listen_for_signals() -> None:
 def _cluster(address: str, workers: int) -> Iterator[None]:
     """Be a driver of a cluster, or of one that is started here and that nobody else can use."""
     with tempfile.TemporaryDirectory(prefix="aams-ray-", dir="/tmp", ignore_cleanup_errors=True) as place:
-        own = {}
+        own: dict[str, Any] = {}
         if address:
             _knock(address)
         else:
@@ -68,7 +69,7 @@ def _cluster(address: str, workers: int) -> Iterator[None]:
             own |= {"_node_ip_address": LOOPBACK} if sys.platform == "linux" else {}
         import ray  # reads the environment once
 
-        quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
         ray.init(address=address or "local", **own, **quiet)
         _listen_for_signals()  # again: Ray has its own way
         try:

@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class Session:
         self.fingerprint, self.accepted = "", self.manifest.inputs.confinement
         self.passes = 0
         self.seen_nodes = self.looked = time.monotonic()
-        has_gpus = any(node["Resources"].get("GPU") for node in ray.nodes() if node["Alive"])
+        has_gpus = any(node["Resources"].get("GPU") for node in _nodes() if node["Alive"])
         self.resources = {"num_cpus": 1, "num_gpus": 1 / PARALLEL_RUNS if has_gpus else 0}
         for name in self.names:  # a run that failed before is tried again, as everywhere
             if not (out / f"{name}.safetensors").exists():
@@ -211,12 +211,10 @@ class Session:
 
     def look_at_nodes(self) -> None:
         """See now and then that there is a node to train on."""
-        import ray
-
         if time.monotonic() < self.looked + LOOK_S:
             return
         self.looked = time.monotonic()
-        if any(self.is_fit(node) for node in ray.nodes()):
+        if any(self.is_fit(node) for node in _nodes()):
             self.seen_nodes = self.looked
         elif self.looked > self.seen_nodes + NODES_S:
             raise SessionError("no node is left that could train this")
@@ -226,6 +224,13 @@ class Session:
         has = node["Resources"]
         enough = has.get("CPU", 0) >= 1 and has.get("GPU", 0) >= self.resources["num_gpus"]
         return bool(node["Alive"] and enough and node["NodeID"] not in self.others)
+
+
+def _nodes() -> list[dict[str, Any]]:
+    import ray
+
+    listed: Callable[[], list[dict[str, Any]]] = ray.nodes
+    return listed()
 
 
 def _train(archive: bytes, errand: ray_worker.Errand) -> Iterator[tuple[str, Any]]:
