@@ -93,7 +93,8 @@ def train(setting: Setting, folder: Path, every: Sequence[Spec], runs: tuple[Run
     plan = Plan(folder.name, "trial", 0, setting.domain, "", "", "G000", "", trained, runs, setting.compute)
     made = dispatch(folder, plan, setting.prepared, setting.contract, envelope)
     started = time.monotonic()
-    returned = lanes.train(lanes.LANES["local"](made.work, setting.contract), made.archive, made.work, silent)
+    lane = lanes.LANES["local"](made.work, setting.contract)
+    returned = lanes.train(lane, made.archive, made.work / "returned", silent)
     spent = time.monotonic() - started
     results = json.loads((returned / "results.json").read_bytes())
     return spent, {run["name"]: run for run in results["runs"]}
