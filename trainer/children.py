@@ -6,16 +6,20 @@ starts in milliseconds and none can harm another.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
+_PR_SET_PDEATHSIG = 1
+"""Of linux/prctl.h."""
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -24,7 +28,7 @@ class Child:
 
     def __init__(self, task: Callable[[Connection], None]) -> None:
         self.pipe, theirs = _FORK.Pipe(duplex=False)
-        self.process = _FORK.Process(target=_live, args=(task, theirs), daemon=True)
+        self.process = _FORK.Process(target=_live, args=(task, theirs, os.getpid()), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -45,13 +49,22 @@ class Child:
         self.close()
 
 
-def _live(task: Callable[[Connection], None], pipe: Connection) -> None:
+def _live(task: Callable[[Connection], None], pipe: Connection, parent: int) -> None:
     """The life of a forked process: its parent alone decides when it is interrupted, and what is printed."""
+    _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(2, 1)
     torch.set_num_threads(1)
     task(pipe)
+
+
+def _die_with(parent: int) -> None:
+    """End when the parent is killed: siblings hold the ends of each other's pipes, so that none would notice."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def send(pipe: Connection, message: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,26 @@ def test_a_training_that_is_killed_again_and_again_comes_to_the_same_bytes(
     assert (ended.returncode, ended.stderr) == (0, "")
     assert contents(tmp_path) == contents(uninterrupted)
     assert not list(tmp_path.glob("*.checkpoint")), "they are removed when their runs end"
+
+
+def test_a_training_that_is_killed_leaves_no_process_behind(bundle: Path, tmp_path: Path) -> None:
+    killed(bundle, tmp_path, lambda said: len({event.get("run") for event in said if event["event"] == "step"}) == 2)
+
+    def left() -> list[str]:
+        found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in read(path)]
+        return [path.parent.name for path in found]
+
+    deadline = time.monotonic() + 10
+    while left() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left() == []
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_a_checkpoint_is_gone_on_with_and_a_damaged_one_counts_for_nothing(
