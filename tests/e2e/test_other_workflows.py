@@ -205,11 +205,15 @@ def test_a_machine_of_ones_own_trains_and_sweeps_of_the_schedule_find_nothing_am
     assert len(hub.entries(cycle, "trained")) == 1
 
     hub.give_secrets()
-    for name in ("drift.yml", "rechallenge.yml"):
+    for name in ("drift.yml", "rechallenge.yml", "dispatch_kaggle.yml"):
         acting.fire_schedule(NAME, name)
+    inputs = {"domain": "vision", "generation": "G000", "reason": "$(touch mark) `id`"}
+    hub.repo("ann").get_workflow("rollback.yml").create_dispatch("main", inputs, throw=True)
     acting.wait_for_runs(300)
-    swept = [(run.name, run.conclusion) for run in acting.runs(NAME)[-2:]]
-    assert swept == [("drift", "success"), ("rechallenge", "success")], told(acting)
+    swept = {run.name: run for run in acting.runs(NAME)[-4:]}
+    quiet = dict.fromkeys(("drift", "rechallenge", "dispatch kaggle"), "success")
+    assert {name: run.conclusion for name, run in swept.items()} == {**quiet, "rollback": "failure"}, told(acting)
+    assert "vision has no champion yet" in swept["rollback"].log and not list(tmp_path.rglob("mark"))
     hub.close()
 
 

@@ -1,4 +1,4 @@
-"""What the ledger adds up to: compute by month, placebos, predictions, karma, rollbacks and lines."""
+"""What the ledger adds up to: compute by month, placebos, predictions, karma and lines."""
 
 from __future__ import annotations
 
