@@ -2,7 +2,7 @@
 
 At a tenth of the compute and a quarter of the questions, so that a cycle takes seconds; the contract's statistics are
 untouched. Hybrid gets all of its compute: with less, its trainings either work or don't, whatever the architecture. The
-baselines are weak in their structure (too deep or too narrow for their compute), as that is what a search of
+baselines are weak in their structure (too deep, too narrow or too wide for their compute), as that is what a search of
 architectures is there to mend.
 """
 
@@ -24,7 +24,7 @@ FEWER_QUESTIONS = 4
 WEAK = {
     "language": {"width: 48": "width: 16", "heads: 3": "heads: 2", "repeat: 2": "repeat: 6"},
     "vision": {"{width: 16, blocks": "{width: 8, blocks", "{width: 32, stride": "{width: 8, stride"},
-    "hybrid": {"repeat: 2": "repeat: 4"},
+    "hybrid": {"width: 16": "width: 48", "{width: 32, stride": "{width: 96, stride"},
 }
 
 
