@@ -23,6 +23,7 @@ from aams.gitops.judging import CHECK
 from aams.gitops.proposals import Proposal
 from aams.gitops.receiving import JUDGED, Done, each, one_of, wake
 from aams.gitops.report import MARK, report
+from aams.gitops.training import let_go
 from aams.gitops.wishes import answer
 from aams.gitops.workflows import PROMOTE, RECEIVE, RECHALLENGE
 from aams.gitops.workshop import Site, Workshop, workshop
@@ -170,5 +171,5 @@ def _let_in(shop: Workshop, proposal: Proposal, sha: str, app: int) -> Done:
     answer(shop.site, sha, proposal.cycle, pull.number, closed.outcome)
     repository.merge(replace(pull, sha=sha), f"Record {proposal.cycle}: {closed.outcome}")
     repository.drop_branch(pull.branch)
-    wakes = (PROMOTE, RECHALLENGE) if closed.outcome == "outdone" else (PROMOTE,)
+    wakes = (PROMOTE, *([RECHALLENGE] if closed.outcome == "outdone" else []), *let_go(pull))
     return Done(proposal.cycle, f"{closed.outcome}, merged as a record: {closed.reason}", wakes)

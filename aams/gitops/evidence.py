@@ -6,7 +6,6 @@ record, results are bound to it by whoever reads them.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from aams import bundle
@@ -69,8 +68,7 @@ class Evidence:
         if name not in assets:
             raise failure("its bundle is gone", name, "let its deadline end it", file="github")
         archive = self._release.get(assets[name], place, bundle.MAX_BYTES)
-        manifest = bundle.unpack(archive, place / "unpacked")
-        shutil.rmtree(place / "unpacked")
+        manifest = bundle.manifest_in(archive)
         if (manifest_digest(manifest.inputs), manifest.envelope.nonce) != (frozen.manifest, frozen.nonce):
             archive.unlink()
             raise failure("is not the bundle on record", name, "let its deadline end the cycle", file="github")

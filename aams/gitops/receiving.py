@@ -17,7 +17,7 @@ from aams.github.calls import GitHubError
 from aams.gitops.evidence import Evidence
 from aams.gitops.proposals import Proposal
 from aams.gitops.proposing import send
-from aams.gitops.training import AT_KAGGLE, ask_for_training, awaited, lane_of
+from aams.gitops.training import AT_KAGGLE, ask_for_training, awaited, lane_of, let_go
 from aams.gitops.workflows import EVALUATE
 from aams.gitops.workshop import Site, Workshop, workshop
 from evaluator.markdown import block
@@ -121,4 +121,6 @@ def _collect(shop: Workshop, proposal: Proposal, evidence: Evidence) -> Done:
             evidence.drop_results(frozen)
             return Done(proposal.cycle, f"results were refused: {error.problems[0]}")
     shop.publish(proposal.cycle, proposal.domain, f"Receive {frozen.stage} {frozen.batch} of {proposal.cycle}")
-    return Done(proposal.cycle, f"results of {frozen.stage} {frozen.batch} are on record", wakes=(EVALUATE,))
+    return Done(
+        proposal.cycle, f"results of {frozen.stage} {frozen.batch} are on record", (EVALUATE, *let_go(proposal.pull))
+    )

@@ -33,6 +33,11 @@ def lane_of(pull: PullRequest) -> ProposalLane:
     return next((lane for lane in lanes if lane != HOSTED and label_of(lane) in pull.labels), HOSTED)
 
 
+def let_go(pull: PullRequest) -> tuple[str, ...]:
+    """The workflows to wake when a pull request waits for a session no longer: whoever keeps it there must end it."""
+    return (KAGGLE,) if lane_of(pull) == AT_KAGGLE else ()
+
+
 def ask_for_training(repository: Repository, lane: ProposalLane, cycle: str, stage: str, batch: int) -> bool:
     """Start the workflow that trains a bundle, unless it runs, or failed too often; whether it was started.
 

@@ -41,7 +41,7 @@ def test_a_wish_is_trained_at_kaggle_and_becomes_champion(hub, kaggle):
         kaggle.wait_for_sessions()
         assert "came from Kaggle" in sessions()[0]
         assert sessions() == [] and len(kaggle.site.kernels) == 1, "nobody has taken them in yet"
-        hub.receive()
+        assert "dispatch_kaggle.yml" in hub.receive()[0]["wakes"]
         assert sessions() == [] and kaggle.site.kernels == {} and kaggle.site.datasets == {}, "nothing is left there"
         if "goes on" not in hub.arbitrate()[-1]["what"]:
             break
