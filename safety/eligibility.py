@@ -14,7 +14,7 @@ from aams.records import Finding
 from safety.clock import seconds_between
 from safety.contract import Contract
 from safety.lifecycle import Cycle, is_accepted
-from safety.state import Generation, Lineage, State
+from safety.state import Lineage, State, predecessor
 
 SCHEDULE = "schedule"
 """Trigger of a cycle that nobody asked for: the only one that waits for cooldown and karma."""
@@ -88,13 +88,6 @@ def cooldown_left(lineage: Lineage, contract: Contract, trigger: str, now: str) 
     """Seconds to wait after the last promotion; 0 when there is none, or it is long enough ago."""
     rest = contract.cooldown.schedule_s if trigger == SCHEDULE else contract.cooldown.person_s
     return max(0, rest - seconds_between(lineage.champion.since, now)) if lineage.champion else 0
-
-
-def predecessor(lineage: Lineage) -> Generation | None:
-    """The champion that the present one replaced; None for a root."""
-    champion = lineage.champion
-    named = next((one.parent for one in lineage.generations if champion and one.name == champion.generation), "")
-    return next((one for one in lineage.generations if one.name == named), None)
 
 
 def rechallenge_due(lineage: Lineage, contract: Contract, now: str) -> bool:

@@ -315,7 +315,8 @@ def _close(lineage: Lineage, cycle: Cycle, facts: Closed) -> Lineage:
         return replace(lineage, tried=lineage.tried - {cycle.best})
     if facts.outcome == "outdone" and cycle.opened.parent == _head(lineage):
         lineage = replace(lineage, outdone=True)
-    if facts.outcome == "declined" and cycle.recalled == _predecessor(lineage):
+    before = predecessor(lineage)
+    if facts.outcome == "declined" and before and cycle.recalled == before.name:
         lineage = replace(lineage, outdone=False)
     ended: Status = "declined" if cycle.verdict == "accepted" else "abandoned"
     for attempt in lineage.generations:
@@ -345,8 +346,10 @@ def _settle(lineage: Lineage, settled: Generation) -> Lineage:
     return replace(lineage, generations=generations)
 
 
-def _predecessor(lineage: Lineage) -> str:
-    return next((one.parent for one in lineage.generations if one.name == _head(lineage)), "")
+def predecessor(lineage: Lineage) -> Generation | None:
+    """The champion that the present one replaced; None for a root."""
+    named = next((one.parent for one in lineage.generations if one.name == _head(lineage)), "")
+    return next((one for one in lineage.generations if one.name == named), None)
 
 
 def _head(lineage: Lineage) -> str:

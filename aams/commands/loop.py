@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aams.commands.output import note
 from aams.commands.progress import training_progress
+from aams.errors import ResultError
 
 if TYPE_CHECKING:
     from aams.cycle import Ended, Lab, Request
@@ -26,9 +28,13 @@ def one_cycle(lab: Lab, request: Request, lane: str, quiet: bool) -> Ended:
 
 
 def train_on(lab: Lab, step: Dispatch | Ended, lane: str, quiet: bool) -> Ended:
-    """Train one dispatch after another in a lane, until the cycle ends or waits."""
+    """Train one dispatch after another in a lane, until the cycle ends or waits.
+
+    Raises:
+        ResultError: what came back is not accepted; it is put aside, and the next try trains again.
+    """
     from aams import cycle
-    from aams.lanes import LANES, train
+    from aams.lanes import LANES, refuse, train
 
     while not isinstance(step, cycle.Ended):
         runs = len(step.manifest.inputs.runs)
@@ -36,6 +42,11 @@ def train_on(lab: Lab, step: Dispatch | Ended, lane: str, quiet: bool) -> Ended:
             where, bundle = LANES[lane](step.work, lab.contract), step.archive
             returned = train(where, bundle, step.work / "returned", report)
         handle = where.handle_of(bundle)
-        step = cycle.ingest(lab, step, returned)
+        try:
+            step = cycle.ingest(lab, step, returned)
+        except ResultError:
+            aside = refuse(where, handle, returned)
+            note(f"what came back is not accepted; it lies in {aside}, and the same command trains again")
+            raise
         where.discard(handle)
     return step

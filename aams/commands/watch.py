@@ -68,8 +68,10 @@ def _beat(lab: Lab, domain: str, args: argparse.Namespace) -> tuple[dict[str, An
     """Run a scheduled cycle, or tell what is missing."""
     from aams.canonical import to_data
     from aams.commands.loop import one_cycle, train_on
-    from aams.cycle import due, rechallenge, scheduled
+    from aams.cycle import due, lost, recall, rechallenge, scheduled
 
+    if lost(lab, domain):
+        return _told(lab, recall(lab, domain))
     if due(lab, domain):
         note(f"{domain}: the champion is due for a re-challenge")
         return _told(lab, train_on(lab, rechallenge(lab, domain, "schedule"), args.lane, args.json))

@@ -17,7 +17,7 @@ from aams.cycle.next_bundle import proceed, wants_pairs
 from aams.cycle.proposal import ELSEWHERE, Preview, preview, propose
 from aams.cycle.rechallenge import recall, rechallenge
 from aams.cycle.rollback import roll_back
-from aams.cycle.schedule import due, end_overdue, scheduled
+from aams.cycle.schedule import due, end_overdue, lost, scheduled
 from aams.cycle.verdict import abandon, break_off
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "end_overdue",
     "ingest",
     "judge",
+    "lost",
     "open_lab",
     "preview",
     "proceed",

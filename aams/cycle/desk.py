@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aams.cycle.lab import CACHE, Lab, baseline, predecessor_spec, proposed_specs, spec_file
 from aams.cycle.sealed import handed_over
 from aams.dispatch import Dispatch, find, trusted_digests
-from aams.errors import Problem, ResultError
+from aams.errors import Problem, ResultError, failure
 from aams.files import write_whole
 from aams.records import Arm, Cost, Run, Spec
 from compiler import spec as specs
@@ -66,7 +66,8 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
     """Gather what a dispatch trained, and render its models with this checkout's templates.
 
     Raises:
-        ResultError: contract, data, templates or evaluator are not those that were frozen.
+        AamsError: contract, data, templates or evaluator are not those that were frozen, or the bundle trains a spec
+            that is not the cycle's.
     """
     inputs = dispatch.manifest.inputs
     domain = inputs.domain
@@ -75,7 +76,7 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
     for name in sorted(now.keys() | inputs.digests.keys()):
         if now.get(name) != inputs.digests.get(name):
             advice = f"restore it, or close the cycle: aams abandon {dispatch.cycle}"
-            raise ResultError(Problem("changed after the freeze", now.get(name, "nothing"), advice, path=name))
+            raise failure("changed after the freeze", now.get(name, "nothing"), advice, path=name)
     handed = [handed_over(lab, dispatch.cycle)] if dispatch.stage == "attempt" else []
     parents = [specs.read(spec_file(lab, domain, inputs.parent))] if inputs.parent else []
     likely = (baseline(domain), *parents, *predecessor_spec(lab, domain), *handed)
@@ -83,7 +84,7 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
     wanted = sorted({run.spec for run in inputs.runs})
     strange = [name for name in wanted if name not in known]
     if strange:
-        raise ResultError(Problem("trains a spec that nobody proposed", strange[0], path="runs"))
+        raise failure("trains a spec that nobody proposed", strange[0], path="runs")
     trained = {name: known[name] for name in wanted}
     costs = {name: estimate(spec.tree, prepared.interface) for name, spec in trained.items()}
     models = {name: dispatch.work / "arbiter" / f"{name}.py" for name in trained}

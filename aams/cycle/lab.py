@@ -21,10 +21,9 @@ from safety import head
 from safety.archive import damage, generation_path, sweep
 from safety.clock import utc_now
 from safety.contract import CONTRACT_PATH, Contract, load_contract
-from safety.eligibility import predecessor
 from safety.events import Closed, Ending, Facts, Proposed, facts_of
 from safety.ledger import Recorded, append, next_entry, read_ledger, recorded_as
-from safety.state import Lineage, State, add, fold
+from safety.state import Lineage, State, add, fold, predecessor
 
 PERSON = "person"
 """Trigger of a cycle that a person runs from its start to its end."""

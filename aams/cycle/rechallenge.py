@@ -17,9 +17,10 @@ from aams.dispatch import Dispatch
 from aams.errors import failure
 from domains import DOMAINS
 from safety.clock import utc_now
-from safety.eligibility import month_left, predecessor
+from safety.eligibility import month_left
 from safety.events import Looked, Opened
 from safety.lifecycle import RECHALLENGE
+from safety.state import predecessor
 
 
 def rechallenge(lab: Lab, domain: str, trigger: str = PERSON) -> Dispatch:

@@ -26,8 +26,17 @@ def end_overdue(lab: Lab, domain: str) -> list[Ended]:
 
 def due(lab: Lab, domain: str) -> bool:
     """Whether the champion is to be trained against its predecessor again, and nothing stands in the way."""
+    return _is_free(lab, domain) and rechallenge_due(lab.lineage(domain), lab.contract, utc_now())
+
+
+def lost(lab: Lab, domain: str) -> bool:
+    """Whether the champion lost its re-challenge, and its predecessor can be proposed."""
+    return _is_free(lab, domain) and lab.lineage(domain).outdone
+
+
+def _is_free(lab: Lab, domain: str) -> bool:
     is_open = any(cycle.domain == domain for cycle in lab.state.open_cycles.values())
-    return not is_open and can_sign(lab, "propose") and rechallenge_due(lab.lineage(domain), lab.contract, utc_now())
+    return not is_open and can_sign(lab, "propose")
 
 
 def scheduled(lab: Lab, domain: str, children: int) -> tuple[Request, tuple[Finding, ...]]:
@@ -36,6 +45,11 @@ def scheduled(lab: Lab, domain: str, children: int) -> tuple[Request, tuple[Find
     seed = int(digest([domain, "schedule", number])[:8], 16) % 2**31
     request = Request(domain, seed, children, trigger=SCHEDULE)
     missing = may_propose(lab.state, lab.contract, domain, SCHEDULE, needed_flops(lab, request), utc_now())
+    lineage = lab.lineage(domain)
+    if lineage.outdone or rechallenge_due(lineage, lab.contract, utc_now()):
+        what = "its champion is to be tested again first, or to go"
+        advice = "run `aams rechallenge`, or the workflow of that name"
+        missing += (Finding("rechallenge", domain, what, lineage.retested or "never tested", advice),)
     if not can_sign(lab, "propose"):
         advice = "run `aams keys init`"
         missing += (Finding("keys", domain, "nobody here can sign a proposal", "no propose key", advice),)

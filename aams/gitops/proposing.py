@@ -27,8 +27,7 @@ from aams.gitops.workshop import Site, Workshop, workshop
 from aams.records import Finding
 from domains import DOMAINS
 from evaluator.markdown import block
-from safety.clock import utc_now
-from safety.eligibility import SCHEDULE, holder, is_explorable, rechallenge_due
+from safety.eligibility import SCHEDULE, holder, is_explorable
 
 LABEL = "aams"
 BY_HAND = "by-hand"
@@ -153,10 +152,6 @@ def _due(shop: Workshop, domain: str, children: int) -> tuple[Request, tuple[Fin
     if held:
         what, advice = "an open proposal holds it", "wait until it is decided"
         found = (Finding("lock", domain, what, f"#{held.number}", advice), *found)
-    lineage = shop.lab.lineage(domain)
-    if lineage.outdone or rechallenge_due(lineage, shop.lab.contract, utc_now()):
-        what, advice = "its champion is to be tested again first, or to go", "run the workflow rechallenge"
-        found = (Finding("rechallenge", domain, what, lineage.retested or "never tested", advice), *found)
     return request, found
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from aams.lanes.base import Handle, Lane, LaneBusyError, Quota, Report, Standing, Status, train
+from aams.lanes.base import Handle, Lane, LaneBusyError, Quota, Report, Standing, Status, refuse, train
 from aams.lanes.kaggle import Kaggle
 from aams.lanes.local import Local
 from aams.lanes.ray import Ray
 from safety.contract import Contract
 
-__all__ = ["LANES", "Handle", "Lane", "LaneBusyError", "Quota", "Report", "Standing", "Status", "train"]
+__all__ = ["LANES", "Handle", "Lane", "LaneBusyError", "Quota", "Report", "Standing", "Status", "refuse", "train"]
 
 LANES: Mapping[str, Callable[[Path, Contract], Lane]] = MappingProxyType(
     {Local.NAME: Local, Kaggle.NAME: Kaggle, Ray.NAME: Ray}

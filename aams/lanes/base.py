@@ -7,6 +7,7 @@ never a success.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -180,6 +181,19 @@ def train(lane: Lane, bundle: Path, into: Path, report: Report) -> Path:
         said = standing.said or str(standing.status)
         raise LaneError(Problem("the trainer ended without results", said, "run the same command again"))
     return lane.fetch(handle, into)
+
+
+def refuse(lane: Lane, handle: Handle, returned: Path) -> Path:
+    """Put results aside that were not accepted, and forget their session: submitted again, the bundle is trained again.
+
+    Returns:
+        Where they lie now; only the newest are kept.
+    """
+    aside = returned.with_name("refused")
+    shutil.rmtree(aside, ignore_errors=True)
+    returned.rename(aside)
+    lane.discard(handle)
+    return aside
 
 
 def _follow(lane: Lane, handle: Handle, report: Report) -> Standing:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,13 +19,14 @@ from aams import confine
 from aams.errors import AamsError, LaneError, Problem
 from aams.files import exclusive
 from aams.lanes.base import Handle, Quota, Standing, Status, is_event, session_name
+from evaluator.results import RESULTS_NAME
 from safety.contract import Contract
 
 GRACE_S = 20.0
-RESULTS, LOCK = "results.json", "session.lock"
+LOCK = "session.lock"
 
 
-class Child:
+class Child(ABC):
     """The session of one dispatch, in a folder that is its own and is kept between tries."""
 
     NAME: ClassVar[str]
@@ -36,13 +38,13 @@ class Child:
         self._place = place
         self._session: _Session | None = None
 
+    @abstractmethod
     def command(self, bundle: Path, out: Path) -> tuple[list[str], Mapping[str, str]]:
         """What trains a bundle into a folder, and its whole environment.
 
         Raises:
             LaneError: it can't be trained here.
         """
-        raise NotImplementedError
 
     def handle_of(self, bundle: Path) -> Handle:
         """By its bundle, though the folder is all that tells it from others here."""
@@ -71,7 +73,7 @@ class Child:
             return Standing(Status.MISSING)
         try:
             with exclusive(self._place / LOCK, "session"):
-                is_done = (self._place / "out" / RESULTS).is_file()
+                is_done = (self._place / "out" / RESULTS_NAME).is_file()
         except AamsError:
             return Standing(Status.RUNNING)
         return Standing(Status.DONE) if is_done else Standing(Status.FAILED, "its process ended before it did")
@@ -87,7 +89,7 @@ class Child:
         if self._session:
             self._session.stop()
 
-    def discard(self, handle: Handle) -> None:
+    def discard(self, handle: Handle) -> None:  # noqa: B027
         """Nothing: the folder is the dispatch's."""
 
     def sessions(self) -> tuple[Handle, ...]:

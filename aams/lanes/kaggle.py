@@ -70,7 +70,7 @@ class Kaggle:
             LaneError: the contract wants a confinement, it failed too often, or Kaggle did not take it.
         """
         handle, manifest = self.handle_of(bundle), manifest_in(bundle)
-        if self.poll(handle).status in (*ACTIVE, Status.DONE):
+        if self._status(handle)[0] in (*ACTIVE, Status.DONE):
             return handle
         accepted = manifest.inputs.confinement
         if CONFINEMENT not in accepted:
@@ -91,15 +91,13 @@ class Kaggle:
 
     def poll(self, handle: Handle, seen: int = 0) -> Standing:
         """Ask Kaggle; of a session that goes on, its log too."""
-        found = ask("status", slug=handle.name)
-        status = STATUSES.get(found["status"], Status.FAILED)
-        said = found["said"] or (f"Kaggle calls it {found['status']}" if status is Status.FAILED else "")
+        status, said = self._status(handle)
         has_log = status in (Status.RUNNING, Status.DONE)
         return Standing(status, said, self._events(handle.name)[seen:] if has_log else ())
 
     def fetch(self, handle: Handle, into: Path) -> Path:
         """Bring the archive of results, which must be there alone and whole."""
-        if self.poll(handle).status is not Status.DONE:
+        if self._status(handle)[0] is not Status.DONE:
             raise LaneError(Problem("there are no results", handle.name, "submit it again"))
         with tempfile.TemporaryDirectory(prefix="aams-") as place:
             found = ask("output", slug=handle.name, names=[RESULTS], folder=place, max_bytes=MAX_BYTES)
@@ -108,12 +106,13 @@ class Kaggle:
             part = into.with_name(f".{into.name}.part")
             shutil.rmtree(part, ignore_errors=True)
             unpack_results(Path(place, RESULTS), part)
+        shutil.rmtree(into, ignore_errors=True)
         part.rename(into)
         return into
 
     def cancel(self, handle: Handle) -> None:
         """End a session by deleting its kernel, as Kaggle knows no other way."""
-        if self.poll(handle).status in ACTIVE:
+        if self._status(handle)[0] in ACTIVE:
             ask("cancel", slug=handle.name)
 
     def discard(self, handle: Handle) -> None:
@@ -150,6 +149,12 @@ class Kaggle:
             got = f"{quota.seconds:,.0f} s of this week are left, a session may take {self._terms.limit_s:,} s"
             raise LaneBusyError(Problem("Kaggle's GPU quota is used up", got, "wait, or choose another lane"))
         return str(found["user"])
+
+    def _status(self, handle: Handle) -> tuple[Status, str]:
+        """How a session stands, and why it failed; its log is not asked for."""
+        found = ask("status", slug=handle.name)
+        status = STATUSES.get(found["status"], Status.FAILED)
+        return status, found["said"] or (f"Kaggle calls it {found['status']}" if status is Status.FAILED else "")
 
     def _events(self, name: str) -> tuple[Mapping[str, Any], ...]:
         """The trainer's events in a log; a log that can't be had is no failure of the session's."""

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from aams.lanes.kaggle_account import Account, Failed, safe
+from aams.lanes.kaggle_kernel import SLUG
 
 STATUSES = {
     "QUEUED": "queued",
@@ -48,7 +49,6 @@ MEMORY_BYTES = 4 * 2**30
 MAX_KERNELS = 200
 MAX_PAGES = 50
 PAGE = 100
-SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 TOO_MANY = re.compile(r"session count of \d+ reached")
 Request = Mapping[str, Any]

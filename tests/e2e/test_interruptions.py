@@ -53,6 +53,22 @@ def test_a_cycle_stopped_while_training_goes_on_with_the_same_command(lab, unbro
     lab.verify()
 
 
+def test_results_that_are_refused_are_put_aside_and_the_same_command_trains_again(lab, unbroken):
+    process = lab.start("aams.run_cycle", *SLOW, start_new_session=True)
+    wait_for(a_run_finished(lab), "the first finished run")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    subprocess.run(["pkill", "-KILL", "-f", str(lab.path / ".aams")], check=False)
+    (out,) = {found.parent for found in lab.path.glob(".aams/work/*/*/out/*.safetensors")}
+    (out / "results.json").write_text("{}")
+    complaint = lab.run("aams.run_cycle", *SLOW, status=1)
+    assert "results.json" in complaint and "the same command trains again" in complaint
+    assert (out.parent / "refused" / "results.json").read_text() == "{}"
+    _, told = unbroken
+    assert json.loads(lab.run("aams.run_cycle", *SLOW))["reason"] == told["reason"]
+    lab.verify()
+
+
 def test_a_second_cycle_is_refused_while_one_runs_and_the_first_one_ends_well(lab):
     frozen = len(lab.entries("frozen"))
     process = lab.start("aams.run_cycle", *SLOW)
