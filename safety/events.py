@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from aams.canonical import from_data, to_data
 from aams.errors import LedgerError, Problem
@@ -49,6 +49,9 @@ Of a cycle without an attempt: the screen, a schedule without the karma for one,
 re-challenge: the champion stood, or its predecessor proved better."""
 
 
+CURVE_POINTS = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A cycle began. `parent` is the champion's generation; "" begins a lineage of `corpus` with a root.
@@ -69,10 +72,11 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class ProposedChild:
-    """A child that the gates let pass: `spec` is its id, `text` the whole of it as YAML."""
+    """A child that the gates let pass: `spec` is its id, `text` the whole of it as YAML, `tree` what that says."""
 
     spec: str
     text: str
+    tree: Mapping[str, Any]
     mutations: tuple[Mutation, ...]
     rationale: str
     predicted_effect: float
@@ -133,6 +137,9 @@ class RunSummary:
         accuracy, bits: on validation, None when it did not finish.
         loss_last: in nats, 0 when it did not get as far.
         law_violations: how many it reported, and one more when a limit of the budget stopped it.
+        latency_ms, memory_bytes: of one forward pass, and the most that it held, as its machine measured them; None
+            when it did not finish, and for an attempt's child, which they might give away.
+        curve: rising (step, loss in nats), at most `CURVE_POINTS` of those it reported.
     """
 
     name: str
@@ -147,6 +154,9 @@ class RunSummary:
     bits: float | None
     loss_last: float
     law_violations: int
+    latency_ms: float | None
+    memory_bytes: int | None
+    curve: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,9 @@ def next_entry(ledger: Sequence[Recorded], cycle: str, facts: Facts, domain: str
 def append(root: Path, entry: Entry) -> Recorded:
     """Write one entry, read-only, where there was none.
 
+    Returns:
+        The entry as whoever reads the ledger gets it: a 4.0 that its file has as 4 is a 4.
+
     Raises:
         LedgerError: it is not a well-formed entry, or its place is taken.
         AamsError: its facts are not those of its event, or the disk is full; nothing was written.
@@ -92,7 +95,7 @@ def append(root: Path, entry: Entry) -> Recorded:
         if isinstance(error.__cause__, FileExistsError):
             raise LedgerError(taken) from None
         raise
-    return Recorded(entry, sha256(content))
+    return Recorded(from_data(Entry, read_json(content, place), place), sha256(content))
 
 
 def read_ledger(root: Path) -> tuple[Recorded, ...]:

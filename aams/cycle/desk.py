@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +21,7 @@ from domains.base import Prepared
 from evaluator.holdout import Question, RunScore, Split, score
 from evaluator.results import Returned, RunResult, read_results
 from evaluator.weights import Tensor, check_weights
-from safety.events import Facts, Frozen, RunSummary, Screened, Trained
+from safety.events import CURVE_POINTS, Facts, Frozen, RunSummary, Screened, Trained
 from safety.lifecycle import Cycle
 from safety.manifest import manifest_digest
 
@@ -121,6 +121,9 @@ def receive(desk: Desk, folder: Path) -> Returned:
             bits=run.validation.bits if run.status == "finished" else None,
             loss_last=run.loss_last,
             law_violations=_violations(run),
+            latency_ms=None if run.spec == hidden else run.timing.get("latency_ms"),
+            memory_bytes=None if run.spec == hidden else _bytes(run),
+            curve=_thinned(run.curve),
         )
         for run in results.runs
     )
@@ -143,6 +146,17 @@ def receive(desk: Desk, folder: Path) -> Returned:
 def _violations(run: RunResult) -> int:
     """How often a run broke a law: a limit of the budget that stopped it is law 5, bounds."""
     return len(run.law_violations) + (run.status == "stopped")
+
+
+def _bytes(run: RunResult) -> int | None:
+    found = run.timing.get("peak_memory_bytes")
+    return None if found is None else int(found)
+
+
+def _thinned(curve: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
+    """At most `CURVE_POINTS` of a curve, evenly, its last one among them; losses to four digits."""
+    stride = -(-len(curve) // CURVE_POINTS) or 1
+    return tuple((step, round(loss, 4)) for step, loss in curve[(len(curve) - 1) % stride :: stride])
 
 
 def _child(desk: Desk) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import domains
 from aams import views
+from aams.canonical import to_data
 from aams.dispatch import WORK
 from aams.errors import failure
 from aams.files import exclusive, is_leftover
@@ -225,8 +226,16 @@ def for_champion(text: str, domain: str) -> str:
 
 
 def proposed_specs(lab: Lab, cycle: str) -> dict[str, Spec]:
-    """The children that a cycle proposed, by id."""
-    proposed = (facts for facts in lab.facts(cycle) if isinstance(facts, Proposed))
-    children = (child for facts in proposed for child in facts.children)
-    parsed = (specs.parse(child.text.encode(), f"{cycle}: child {child.spec[:12]}") for child in children)
-    return {one.id: one for one in parsed}
+    """The children that a cycle proposed, by id.
+
+    Raises:
+        AamsError: a child is not what is said of it.
+    """
+    found = {}
+    for child in [child for facts in lab.facts(cycle) if isinstance(facts, Proposed) for child in facts.children]:
+        place = f"{cycle}: child {child.spec[:12]}"
+        one = specs.parse(child.text.encode(), place)
+        if to_data(one.tree) != to_data(child.tree):
+            raise failure("its tree is not what its text says", advice="propose it again", file=place)
+        found[one.id] = one
+    return found

@@ -359,6 +359,7 @@ def _proposed(lab: Lab, chosen: Preview, hand_made: HandMade | None) -> Proposed
         ProposedChild(
             spec=child.spec.id,
             text=_text(lab, child.spec, hand_made),
+            tree=child.spec.tree,
             mutations=child.mutations,
             rationale=child.rationale,
             predicted_effect=child.predicted_effect,

@@ -148,7 +148,7 @@ class Tell:
     def searched(self, parent: str, spec: str = SPEC) -> list[Facts]:
         """A cycle up to its screen, which one child passed."""
         mutation = Mutation("widen", "model.width", 128, 192, self.HOSTILE, 0.01)
-        child = ProposedChild(spec, "model: {}\n", (mutation,), self.HOSTILE, 0.01, COST)
+        child = ProposedChild(spec, "model: {}\n", {"model": {"width": 192}}, (mutation,), self.HOSTILE, 0.01, COST)
         return [
             self.opened(parent),
             Proposed((child,), ()),

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from aams.views import LINEAGE_COLUMNS, compile_views
+from aams.views import compile_views
+from aams.views.logs import LINEAGE_COLUMNS
 from safety.events import Attempted
 from safety.seal import seal
 

@@ -76,7 +76,7 @@ class Say:
     def proposed(self, *specs: str, predicted: float = 0.01) -> Proposed:
         mutation = Mutation("widen", "model.width", 128, 192, "more room", predicted)
         text = "model: {width: 192}\n"
-        children = (ProposedChild(sha(spec), text, (mutation,), "widen", predicted, COST) for spec in specs)
+        children = (ProposedChild(sha(spec), text, {}, (mutation,), "widen", predicted, COST) for spec in specs)
         return Proposed(tuple(children), ())
 
     def frozen(self, stage: Stage, batch: int = 0, flops: int = RESERVED, key: str = "ann-propose") -> Frozen:
@@ -88,7 +88,7 @@ class Say:
         """An attempt's child is sealed: name it ""."""
         ids = [sha(spec) if spec else "" for spec in specs or ("child",)]
         runs = tuple(
-            RunSummary(f"run-{index}", "child", index, spec, status, "", 90, 2880, 0.5, 2.0, 1.5, 0)
+            RunSummary(f"run-{index}", "child", index, spec, status, "", 90, 2880, 0.5, 2.0, 1.5, 0, 0.1, 1000, ())
             for index, spec in enumerate(ids)
         )
         weights = {run.name: sha(f"weights of {run.spec}") for run in runs}
