@@ -32,13 +32,14 @@ def look_at(contract: Contract, pairs: Sequence[Pair], attempt: int, discoveries
         discoveries: attempts of the lineage that were accepted before.
     """
     limits = contract.promotion
-    gains = _gains(pairs)
+    gains = gains_of(pairs)
     level = statistics.level(attempt, discoveries, limits.alpha)
     found = statistics.look(gains, level, limits.pairs_min, limits.pairs_max)
     return _released(found, gains, attempt, discoveries, level)
 
 
-def _gains(pairs: Sequence[Pair]) -> list[float]:
+def gains_of(pairs: Sequence[Pair]) -> list[float]:
+    """The differences child - control in generalize, as the test sees them; a run without a control is no pair."""
     return [float(_exact(pair.child.generalize) - _exact(pair.control.generalize)) for pair in pairs if pair.control]
 
 
@@ -66,7 +67,7 @@ def look_back(contract: Contract, pairs: Sequence[Pair]) -> Look:
     interval stay the champion's.
     """
     limits = contract.promotion
-    gains = _gains(pairs)
+    gains = gains_of(pairs)
     found = statistics.look([-gain for gain in gains], float(limits.alpha), limits.pairs_min, limits.pairs_max)
     return _released(found, gains, 1, 0, float(limits.alpha))
 
