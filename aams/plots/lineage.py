@@ -29,7 +29,7 @@ UNSCORED = Mark("trial without a score", "x", GREY, size=3.5)
 def draw(figure: Figure, chart: LineageChart) -> None:
     """Draw it: one row for each generation, time runs down; a line leads from each parent to its children."""
     shown = chart.nodes[-MAX_ROWS:]
-    depths = _depths(chart.nodes)
+    depths = _depths(chart.nodes, shown)
     tree = EDGE + STEP * (max(depths[id(node)] for node in shown) + 1)
     dots = DOT * max(2, *(min(MAX_TRIALS + 1, len(node.trials)) for node in shown))
     columns = [tree + 0.1, *(tree + dots + 0.35 + offset for offset in (0.0, 1.42, 2.2, 3.45))]
@@ -53,15 +53,16 @@ def draw(figure: Figure, chart: LineageChart) -> None:
     legend(axes, [*marks, *(mark for mark in (LEADER, TRIAL, UNSCORED) if mark in trials)], **place)
 
 
-def _depths(nodes: tuple[Node, ...]) -> dict[int, int]:
-    """How many ancestors each node has, by the node's identity: searches have no name."""
+def _depths(nodes: tuple[Node, ...], shown: tuple[Node, ...]) -> dict[int, int]:
+    """How many ancestors each node has, by the node's identity (searches have no name), less those of all shown."""
     named: dict[str, int] = {}
     depths: dict[int, int] = {}
     for node in nodes:
         depths[id(node)] = named.get(node.parent, -1) + 1
         if node.generation:
             named[node.generation] = depths[id(node)]
-    return depths
+    least = min(max(0, depths[id(node)] - bool(node.parent)) for node in shown)
+    return {node: depth - least for node, depth in depths.items()}
 
 
 def _head(axes: Axes, chart: LineageChart, columns: list[float], shown: int) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aams.errors import AamsError
 from aams.experiments import Archived, Experiment, experiments, told
 from aams.plots import fitness, lineage, pairs, pareto
-from aams.plots.lineage import MAX_ROWS, MAX_TRIALS
+from aams.plots.lineage import EDGE, MAX_ROWS, MAX_TRIALS, STEP
 from aams.plots.numbers import fitness_chart, lineage_chart, pairs_chart, pareto_chart
 from aams.plots.style import IN_THE_DARK, MUTED, PAPER, render
 from aams.records import Cost, Mutation
@@ -189,6 +189,16 @@ def test_searches_without_an_attempt_share_a_row(tell: Any) -> None:
     assert [(node.generation, node.cycles, len(node.trials)) for node in chart.nodes] == [("G000", 1, 0), ("", 16, 16)]
     assert chart.nodes[1].trials == pytest.approx([-0.1] * 16)
     assert {"16 cycles without an attempt", "+4"} <= set(words(svg(lineage.draw, chart)))
+
+
+def test_a_cut_lineage_begins_at_the_left_again(tell: Any) -> None:
+    names = [f"G{number:03d}" for number in range(MAX_ROWS + 20)]
+    chart = lineage_chart(
+        *_in(seen(tell.first_and(*(tell.whole_cycle(name, parent=before) for before, name in pairwise(names)))))
+    )
+    places = [points(place)[0][0] for name, place in drawn(lineage.draw, chart).items() if name in names]
+    assert len(places) == MAX_ROWS
+    assert min(places) == pytest.approx(EDGE + STEP)
 
 
 def test_a_long_lineage_is_cut_at_its_old_end(tell: Any) -> None:
