@@ -76,15 +76,17 @@ benchmarks: setup $(VENV)/.dev ## every benchmark, one after the other
 
 lock: setup ## compile the locks again (ARGS)
 	$(INSTALL) $(UV)
-	for name in base train github kaggle ray dev mutants; do \
+	for name in base train github kaggle ray plot dev mutants; do \
 	  case $$name in \
 	    base) from="pyproject.toml requirements/base.in" ;; \
 	    train) from="-c requirements/base.lock requirements/train.in" ;; \
 	    github) from="-c requirements/base.lock requirements/github.in" ;; \
 	    kaggle) from="-c requirements/base.lock -c requirements/github.lock requirements/kaggle.in" ;; \
 	    ray) from="-c requirements/base.lock -c requirements/github.lock -c requirements/kaggle.lock requirements/ray.in" ;; \
+	    plot) from="-c requirements/base.lock -c requirements/github.lock -c requirements/kaggle.lock \
+	      -c requirements/ray.lock requirements/plot.in" ;; \
 	    dev) from="-c requirements/base.lock -c requirements/train.lock -c requirements/github.lock \
-	      -c requirements/kaggle.lock -c requirements/ray.lock requirements/dev.in" ;; \
+	      -c requirements/kaggle.lock -c requirements/ray.lock -c requirements/plot.lock requirements/dev.in" ;; \
 	    mutants) from="-c requirements/base.lock -c requirements/dev.lock requirements/mutants.in" ;; \
 	  esac; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

@@ -29,14 +29,14 @@ def common_parser() -> argparse.ArgumentParser:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; completions and docs are generated from it."""
-    from aams.commands import cycles, gate, github, history, keys, specs, watch
+    from aams.commands import cycles, gate, github, history, keys, plots, specs, watch
 
     parser = argparse.ArgumentParser(
         prog="aams", description="Evolve neural-network architectures, and prove the gains."
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     common = common_parser()
-    for group in (specs, cycles, history, keys, watch, gate, github):
+    for group in (specs, cycles, history, plots, keys, watch, gate, github):
         group.register(subparsers, common)
     completion = subparsers.add_parser("completion", parents=[common], help="print a completion script for your shell")
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))

@@ -39,7 +39,7 @@ def look_at(contract: Contract, pairs: Sequence[Pair], attempt: int, discoveries
 
 
 def gains_of(pairs: Sequence[Pair]) -> list[float]:
-    """What each pair's child has over its control in generalize, exact; none for a root."""
+    """The differences child - control in generalize, as the test sees them; a run without a control is no pair."""
     return [float(_exact(pair.child.generalize) - _exact(pair.control.generalize)) for pair in pairs if pair.control]
 
 

@@ -20,7 +20,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAX_LINES = 400
 WRITTEN_BY_THE_COMPILER = ("specs/", "tests/golden/")
 MACHINE_PATH = re.compile(r"(?<![\w.$}/])/(?:farm|home|mnt|opt|private|root|tmp|Users|work)/\w[\w./-]*")
-HEAVY_MODULES = ("datasets", "matplotlib", "pandas", "ray", "sentence_transformers", "sklearn", "torch", "transformers")
+HEAVY_MODULES = (
+    *("datasets", "matplotlib", "pandas", "pyarrow", "ray"),
+    *("sentence_transformers", "sklearn", "torch", "transformers"),
+)
 
 
 def tracked_files() -> list[str]:

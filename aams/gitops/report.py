@@ -210,6 +210,9 @@ def _reproduction(opened: Opened, branch: str, domain: str, attempted: Attempted
     if attempted:
         steps.append((f"aams reproduce {attempted.generation} --domain {domain}", "trains it again: the same bytes"))
         steps.append((f"aams explain {attempted.generation} --domain {domain}", "why it was decided so"))
+        if opened.parent:
+            drawing = f"aams plot pairs {attempted.generation} --domain {domain} --out pairs.svg"
+            steps.append((drawing, "its pairs, and the evidence after each"))
     steps.append(("aams verify", "every entry, archive and signature"))
     width = max(len(command) for command, _ in steps)
     return block("\n".join(f"{command:<{width}}   # {why}" for command, why in steps), "sh")

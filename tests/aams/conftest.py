@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 
 import domains
-from aams.canonical import digest, sha256, to_data
+from aams.canonical import canonical_json, digest, sha256, to_data
 from aams.cli import main
 from aams.records import Cost, Criterion, Entry, Fitness, Look, Mutation, Pair, Scores, Stage
 from aams.strict import read_json
@@ -55,6 +55,12 @@ Course = Literal["accepted", "rejected", "placebo", "declined"]
 CONTRACT = "c" * 64
 MANIFEST, RESULTS = "1" * 64, "3" * 64
 COST = Cost(1000, 2, 6, 0, 32, 192, 4, 16)
+ENVIRONMENT = {
+    **dict.fromkeys(("python", "torch", "numpy", "platform", "processor", "capability", "deterministic"), "some"),
+    **dict.fromkeys(("compute", "driver", "cuda", "cudnn"), ""),
+    "threads": 1,
+    "device": "cpu",
+}
 
 
 class Tell:
@@ -259,7 +265,7 @@ class Lab:
         artifacts = {name: f"{name}\n".encode() for name in {*ARTIFACTS, "tokenizer.json"}}
         artifacts |= {
             "spec.yaml": text.encode(),
-            "metrics.json": b'{"schema_version": 1}\n',
+            "metrics.json": canonical_json({"schema_version": 1, "cost": to_data(COST), "environment": ENVIRONMENT}),
             "parent_gen.txt": f"{generation.parent or 'none'}\n".encode(),
             "EVAL.md": b"# Why\n\nred \x1b[31m alert\n",
         }
