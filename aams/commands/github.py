@@ -58,10 +58,13 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     rollback.add_argument("--to", required=True, metavar="GENERATION", help="e.g. G000")
     rollback.add_argument("--reason", required=True, help="goes on record")
     rollback.add_argument("--domain", choices=DOMAINS, default="language")
-    bundle = add("bundle", _bundle, "bring the bundle that a proposal waits for")
-    deliver = add("deliver", _deliver, "put a trainer's results where the next sweep finds them")
+    bundle = add("bundle", _bundle, "bring the bundle that a proposal waits for, or a session's")
+    deliver = add("deliver", _deliver, "put a trainer's results where the next sweep, or the runner lane, finds them")
     for one in (bundle, deliver):
-        one.add_argument("--cycle", required=True, help="the proposal's")
+        whose = one.add_mutually_exclusive_group(required=True)
+        whose.add_argument("--cycle", help="the proposal's")
+        whose.add_argument("--session", metavar="NAME", help="of the runner lane")
+    bundle.add_argument("--digest", default="", metavar="SHA256", help="of the session's bundle")
     bundle.add_argument("folder", type=Path, help="where it is put")
     deliver.add_argument("archive", type=Path, help="as `aams train` wrote it")
     add("waiting", _waiting, "count open proposals, and those that somebody must work on")
@@ -173,18 +176,32 @@ def _rollback(args: argparse.Namespace) -> int:
 
 
 def _bundle(args: argparse.Namespace) -> int:
+    from aams.github.access import open_repository
     from aams.gitops.training import fetch_bundle
+    from aams.lanes.runner_session import SessionRelease
+    from safety.contract import CONTRACT_PATH, load_contract
 
-    path = fetch_bundle(_site(args), args.cycle, args.folder)
+    if args.session:
+        accepted = load_contract(args.root / CONTRACT_PATH).confinement
+        session = SessionRelease(open_repository(args.repository), args.session)
+        path = session.fetch_bundle(args.digest, args.folder, accepted)
+    else:
+        path = fetch_bundle(_site(args), args.cycle, args.folder)
     emit(args, {"bundle": str(path)}, [str(path)])
     return 0
 
 
 def _deliver(args: argparse.Namespace) -> int:
+    from aams.github.access import open_repository
     from aams.gitops.training import deliver
+    from aams.lanes.runner_session import SessionRelease
 
-    deliver(_site(args), args.cycle, args.archive)
-    emit(args, {"cycle": args.cycle}, [f"{args.cycle}: the results are there"])
+    if args.session:
+        SessionRelease(open_repository(args.repository), args.session).keep_results(args.archive)
+    else:
+        deliver(_site(args), args.cycle, args.archive)
+    whose = {"session": args.session} if args.session else {"cycle": args.cycle}
+    emit(args, whose, [f"{args.session or args.cycle}: the results are there"])
     return 0
 
 
