@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Self
@@ -23,9 +24,12 @@ def why_not(emulator: ModuleType) -> str:
 class RunnerHub:
     """A site with main as this checkout is; ann may write, eve is a stranger. Without runners, runs wait for ever."""
 
-    def __init__(self, emulator: ModuleType, folder: Path, runners: int = 1) -> None:
+    def __init__(
+        self, emulator: ModuleType, folder: Path, runners: int = 1, environment: Mapping[str, str] | None = None
+    ) -> None:
         with contextlib.ExitStack() as stack:
-            self.site = stack.enter_context(emulator.GitHubEmulator(folder / "site", runners=runners))
+            site = emulator.GitHubEmulator(folder / "site", runners=runners, step_environment=environment)
+            self.site = stack.enter_context(site)
             self.place = Place(self.site, folder / "clone")
             stack.callback(self.place.close)
             self.place.copy(".github/workflows/train.yml", ".gitignore", *(ROOMS if runners else ()))
