@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -130,6 +133,21 @@ def test_a_title_is_what_the_workflow_says_it_is() -> None:
     for word, value in blank.items():
         title = title.replace(word, value)
     assert title == train_title("the-session", "trial-0")
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
+def test_the_page_registers_a_runner_for_one_job_with_the_labels_that_the_workflow_asks_for() -> None:
+    page = (ROOT / "docs" / "setup-runner.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    for block in blocks:
+        assert subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True).stderr == ""
+    workflow = YAML(typ="safe", pure=True).load(ROOT / ".github" / "workflows" / "train.yml")
+    (just_in_time,) = [block for block in blocks if "generate-jitconfig" in block]
+    (configured,) = [block for block in blocks if "config.sh" in block]
+    assert (
+        re.findall(r"labels\[\]=(\S+)'", just_in_time) == workflow["jobs"]["cuda"]["runs-on"] == ["self-hosted", "cuda"]
+    )
+    assert "--ephemeral" in configured and "--labels cuda" in configured, "config.sh adds self-hosted by itself"
 
 
 def test_done_is_a_run_that_went_well_and_whose_results_are_there(
