@@ -144,3 +144,13 @@ def test_the_job_that_trains_holds_nothing_and_the_one_that_delivers_runs_nothin
         assert "env" not in training, "no token where generated code runs"
     deliver = read("train.yml")["jobs"]["deliver"]
     assert "aams train" not in words(deliver) and "torch" not in words(deliver)
+
+
+def test_a_machine_of_ours_works_for_main_alone_and_is_left_as_it_was() -> None:
+    own = [(name, job) for name in FILES for job in read(name)["jobs"].values() if "self-hosted" in job["runs-on"]]
+    ((name, job),) = own
+    assert name == "train.yml" and set(read(name)["on"]) == {"workflow_dispatch"}, "who starts it may write"
+    assert job["if"] == "inputs.lane == 'cuda' && github.ref == 'refs/heads/main'"
+    for variable in ("AGENT_TOOLSDIRECTORY", "HOME", "TMPDIR"):
+        assert job["env"][variable].startswith("${{ github.workspace }}")
+    assert job["steps"][-1] == {"if": "always()", "run": 'find "$GITHUB_WORKSPACE" -mindepth 1 -delete'}

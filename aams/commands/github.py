@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -17,12 +16,10 @@ from aams.github.records import ProposalLane
 
 if TYPE_CHECKING:
     from aams.github.records import PullRequest
-    from aams.github.repository import Repository
     from aams.gitops.receiving import Done
     from aams.gitops.workshop import Site
     from aams.records import Finding
 
-TOKEN = "AAMS_GITHUB_TOKEN"  # noqa: S105
 OUTPUTS = "GITHUB_OUTPUT"
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -34,7 +31,7 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     def add(name: str, command: Any, text: str, needs_app: bool = False) -> argparse.ArgumentParser:
         added: argparse.ArgumentParser = actions.add_parser(name, parents=[inner], help=text)
         added.set_defaults(command=command)
-        added.add_argument("--repository", metavar="OWNER/NAME", help="default: GITHUB_REPOSITORY")
+        added.add_argument("--repository", metavar="OWNER/NAME", default="", help="default: GITHUB_REPOSITORY")
         if needs_app:
             text = "id of the App whose check counts"
             added.add_argument("--app", type=int, required=True, metavar="NUMBER", help=text)
@@ -61,10 +58,13 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     rollback.add_argument("--to", required=True, metavar="GENERATION", help="e.g. G000")
     rollback.add_argument("--reason", required=True, help="goes on record")
     rollback.add_argument("--domain", choices=DOMAINS, default="language")
-    bundle = add("bundle", _bundle, "bring the bundle that a proposal waits for")
-    deliver = add("deliver", _deliver, "put a trainer's results where the next sweep finds them")
+    bundle = add("bundle", _bundle, "bring the bundle that a proposal waits for, or a session's")
+    deliver = add("deliver", _deliver, "put a trainer's results where the next sweep, or the runner lane, finds them")
     for one in (bundle, deliver):
-        one.add_argument("--cycle", required=True, help="the proposal's")
+        whose = one.add_mutually_exclusive_group(required=True)
+        whose.add_argument("--cycle", help="the proposal's")
+        whose.add_argument("--session", metavar="NAME", help="of the runner lane")
+    bundle.add_argument("--digest", default="", metavar="SHA256", help="of the session's bundle")
     bundle.add_argument("folder", type=Path, help="where it is put")
     deliver.add_argument("archive", type=Path, help="as `aams train` wrote it")
     add("waiting", _waiting, "count open proposals, and those that somebody must work on")
@@ -78,15 +78,16 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     fetch = subparsers.add_parser("fetch", parents=[common], help="bring a champion's weights from its release")
     fetch.add_argument("generation", help="e.g. G007")
     fetch.add_argument("--domain", choices=DOMAINS, default="language")
-    fetch.add_argument("--repository", metavar="OWNER/NAME", help="default: GITHUB_REPOSITORY")
+    fetch.add_argument("--repository", metavar="OWNER/NAME", default="", help="default: GITHUB_REPOSITORY")
     fetch.set_defaults(command=_fetch)
 
 
 def _setup(args: argparse.Namespace) -> int:
     from aams.canonical import to_data
+    from aams.github.access import open_repository
     from aams.github.settings import read_parts
 
-    repository = _repository(args.repository)
+    repository = open_repository(args.repository)
     found = read_parts(args.root, repository, args.app)
     different = [part for part in found if part.differences]
     if args.apply:
@@ -175,18 +176,32 @@ def _rollback(args: argparse.Namespace) -> int:
 
 
 def _bundle(args: argparse.Namespace) -> int:
+    from aams.github.access import open_repository
     from aams.gitops.training import fetch_bundle
+    from aams.lanes.runner_session import SessionRelease
+    from safety.contract import CONTRACT_PATH, load_contract
 
-    path = fetch_bundle(_site(args), args.cycle, args.folder)
+    if args.session:
+        accepted = load_contract(args.root / CONTRACT_PATH).confinement
+        session = SessionRelease(open_repository(args.repository), args.session)
+        path = session.fetch_bundle(args.digest, args.folder, accepted)
+    else:
+        path = fetch_bundle(_site(args), args.cycle, args.folder)
     emit(args, {"bundle": str(path)}, [str(path)])
     return 0
 
 
 def _deliver(args: argparse.Namespace) -> int:
+    from aams.github.access import open_repository
     from aams.gitops.training import deliver
+    from aams.lanes.runner_session import SessionRelease
 
-    deliver(_site(args), args.cycle, args.archive)
-    emit(args, {"cycle": args.cycle}, [f"{args.cycle}: the results are there"])
+    if args.session:
+        SessionRelease(open_repository(args.repository), args.session).keep_results(args.archive)
+    else:
+        deliver(_site(args), args.cycle, args.archive)
+    whose = {"session": args.session} if args.session else {"cycle": args.cycle}
+    emit(args, whose, [f"{args.session or args.cycle}: the results are there"])
     return 0
 
 
@@ -239,9 +254,10 @@ def _promote(args: argparse.Namespace) -> int:
 
 
 def _fetch(args: argparse.Namespace) -> int:
+    from aams.github.access import open_repository
     from aams.gitops.weights import fetch_weights
 
-    digest = fetch_weights(args.root, _repository(args.repository), args.domain, args.generation)
+    digest = fetch_weights(args.root, open_repository(args.repository), args.domain, args.generation)
     name = f"{args.domain}/{args.generation}"
     emit(args, {"generation": name, "weights": digest}, [f"{name}: the weights are here, as the ledger names them"])
     return 0
@@ -288,25 +304,9 @@ def _output(name: str, value: str) -> None:
 
 
 def _site(args: argparse.Namespace) -> Site:
+    from aams.github.access import TOKEN, open_repository
     from aams.gitops.workshop import Site
 
-    repository = _repository(args.repository)
+    repository = open_repository(args.repository)
     url = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository.name}.git"
     return Site(args.root, repository, url, os.environ[TOKEN])
-
-
-def _repository(name: str | None) -> Repository:
-    """The repository that is meant, under the token of the environment.
-
-    Raises:
-        AamsError: no repository is named, or there is no token.
-    """
-    from aams.github.repository import API, Repository
-
-    chosen = name or os.environ.get("GITHUB_REPOSITORY", "")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", chosen):
-        raise failure("names no repository", chosen[:80] or "nothing", "give --repository OWNER/NAME")
-    token = os.environ.get(TOKEN, "")
-    if not token:
-        raise failure("there is no token", f"{TOKEN} is not set", "docs/setup-github.md says which one to make")
-    return Repository(chosen, token, os.environ.get("GITHUB_API_URL", API))

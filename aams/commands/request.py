@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 DOMAINS = ("language", "vision", "hybrid")
 """The keys of `domains.DOMAINS`, written out: `aams` starts without importing the domains."""
-LANES = ("local", "kaggle", "ray")
+LANES = ("local", "kaggle", "runner", "ray")
 """The keys of `lanes.LANES`, for the same reason."""
 MAX_CHILDREN = 64
 

@@ -58,3 +58,18 @@ class Asset:
     id: int
     name: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRun:
+    """One run of a workflow, with all its attempts.
+
+    Attributes:
+        word: GitHub's for how it stands, or for how it ended.
+        url: of its page.
+    """
+
+    id: int
+    word: str
+    ended: bool
+    url: str

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from aams.errors import failure
 from aams.github.calls import TIMEOUT_S, GitHubError, call
-from aams.github.records import Check, PullRequest, Review
+from aams.github.records import Check, PullRequest, Review, WorkflowRun
 from safety.clock import FORM
 
 API = "https://api.github.com"
@@ -37,12 +37,13 @@ class Repository:
             retry=None,
             seconds_between_requests=0,
             seconds_between_writes=0,
+            lazy=True,
         )
 
     @property
     def api(self) -> Any:
         """PyGithub's own words for the repository; nothing is asked by it."""
-        return self._github.get_repo(self.name, lazy=True)
+        return self._github.get_repo(self.name)
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask the API for what PyGithub has no words for.
@@ -228,10 +229,18 @@ class Repository:
         """Start a workflow of main."""
         self.ask("POST", f"/actions/workflows/{workflow}/dispatches", {"ref": BASE, "inputs": dict(inputs)})
 
-    def runs_for(self, workflow: str, title: str) -> tuple[str, ...]:
-        """How the runs of a workflow stand that have a title; newest first."""
+    def runs_for(self, workflow: str, title: str) -> tuple[WorkflowRun, ...]:
+        """The runs of a workflow whose titles begin with a title's words; newest first."""
         found = self.every(f"/actions/workflows/{workflow}/runs?event=workflow_dispatch", "workflow_runs")
-        return tuple(one["status"] for one in found if one["display_title"] == title)
+        return tuple(_run(one) for one in found if f"{one['display_title']} ".startswith(f"{title} "))
+
+    def cancel_run(self, run: WorkflowRun) -> None:
+        """Have a run end; one that has ended is left as it is."""
+        try:
+            self.ask("POST", f"/actions/runs/{run.id}/cancel")
+        except GitHubError as error:
+            if error.status != 409:
+                raise
 
     def check(self, sha: str, name: str, app: int) -> Check | None:
         """What an App's own newest check run of this name says of a commit; None without one that is completed."""
@@ -250,6 +259,11 @@ class Repository:
         run = {"name": name, "head_sha": sha, "status": "completed", "conclusion": wanted.conclusion, "output": output}
         self.ask("POST", "/check-runs", run)
         return True
+
+
+def _run(data: Mapping[str, Any]) -> WorkflowRun:
+    ended = data["status"] == "completed"
+    return WorkflowRun(data["id"], str(data["conclusion"] if ended else data["status"]), ended, data["html_url"])
 
 
 def _pull(data: Mapping[str, Any]) -> PullRequest:

@@ -18,6 +18,7 @@ from aams.dispatch import trusted_digests
 from aams.errors import AamsError
 from aams.github.records import Check
 from aams.github.repository import BASE
+from aams.github.workflows import PROMOTE, RECEIVE, RECHALLENGE
 from aams.gitops.evidence import Evidence
 from aams.gitops.judging import CHECK
 from aams.gitops.proposals import Proposal
@@ -25,7 +26,6 @@ from aams.gitops.receiving import JUDGED, Done, each, one_of, wake
 from aams.gitops.report import MARK, report
 from aams.gitops.training import let_go
 from aams.gitops.wishes import answer
-from aams.gitops.workflows import PROMOTE, RECEIVE, RECHALLENGE
 from aams.gitops.workshop import Site, Workshop, workshop
 from aams.records import Inputs
 from domains import prepare

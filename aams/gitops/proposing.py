@@ -17,12 +17,12 @@ from aams.errors import AamsError, failure
 from aams.github.calls import GitHubError
 from aams.github.records import ProposalLane, PullRequest
 from aams.github.repository import BASE
+from aams.github.workflows import EVALUATE
 from aams.gitops.evidence import Evidence
 from aams.gitops.proposals import Proposal, branch_of
 from aams.gitops.report import first_words, title_of
 from aams.gitops.training import HOSTED, ask_for_training, label_of, lane_of
 from aams.gitops.wishes import Wish, grant, lay_down, read_wish, refuse, subject_of, wished
-from aams.gitops.workflows import EVALUATE
 from aams.gitops.workshop import Site, Workshop, workshop
 from aams.records import Finding
 from domains import DOMAINS

@@ -14,11 +14,11 @@ from pathlib import Path
 from aams.cycle import collect, proceed, wants_pairs
 from aams.errors import AamsError
 from aams.github.calls import GitHubError
+from aams.github.workflows import EVALUATE
 from aams.gitops.evidence import Evidence
 from aams.gitops.proposals import Proposal
 from aams.gitops.proposing import send
 from aams.gitops.training import AT_KAGGLE, ask_for_training, awaited, lane_of, let_go
-from aams.gitops.workflows import EVALUATE
 from aams.gitops.workshop import Site, Workshop, workshop
 from evaluator.markdown import block
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from aams.github.workflows import RECEIVE
 from aams.gitops.evidence import Evidence
 from aams.gitops.proposals import Proposal
 from aams.gitops.receiving import Done, each, wake
 from aams.gitops.training import AT_KAGGLE, awaited, lane_of
-from aams.gitops.workflows import RECEIVE
 from aams.gitops.workshop import Site, Workshop, workshop
 from aams.lanes import LANES, Lane, LaneBusyError, Status
 from aams.results_archive import pack_results

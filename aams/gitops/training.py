@@ -12,8 +12,8 @@ from typing import get_args
 from aams.errors import failure
 from aams.github.records import ProposalLane, PullRequest
 from aams.github.repository import Repository
+from aams.github.workflows import KAGGLE, TRAIN, train_title
 from aams.gitops.evidence import Evidence
-from aams.gitops.workflows import KAGGLE, TRAIN
 from aams.gitops.workshop import Site, Workshop, workshop
 from safety.events import Frozen
 
@@ -46,11 +46,11 @@ def ask_for_training(repository: Repository, lane: ProposalLane, cycle: str, sta
     if lane == AT_KAGGLE:
         repository.dispatch(KAGGLE, {})
         return True
-    title = f"train {cycle} {stage}-{batch}"
-    runs = repository.runs_for(TRAIN, title)
-    if len(runs) >= MAX_TRIES or any(status != "completed" for status in runs):
+    bundle = f"{stage}-{batch}"
+    runs = repository.runs_for(TRAIN, train_title(cycle, bundle))
+    if len(runs) >= MAX_TRIES or not all(run.ended for run in runs):
         return False
-    repository.dispatch(TRAIN, {"cycle": cycle, "bundle": f"{stage}-{batch}", "lane": lane})
+    repository.dispatch(TRAIN, {"cycle": cycle, "bundle": bundle, "lane": lane})
     return True
 
 

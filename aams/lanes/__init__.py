@@ -10,11 +10,12 @@ from aams.lanes.base import Handle, Lane, LaneBusyError, Quota, Report, Standing
 from aams.lanes.kaggle import Kaggle
 from aams.lanes.local import Local
 from aams.lanes.ray import Ray
+from aams.lanes.runner import Runner
 from safety.contract import Contract
 
 __all__ = ["LANES", "Handle", "Lane", "LaneBusyError", "Quota", "Report", "Standing", "Status", "refuse", "train"]
 
 LANES: Mapping[str, Callable[[Path, Contract], Lane]] = MappingProxyType(
-    {Local.NAME: Local, Kaggle.NAME: Kaggle, Ray.NAME: Ray}
+    {Local.NAME: Local, Kaggle.NAME: Kaggle, Runner.NAME: Runner, Ray.NAME: Ray}
 )
 """Each makes a lane from the folder that one dispatch may use here, and the contract."""

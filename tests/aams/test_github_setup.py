@@ -191,7 +191,7 @@ def test_github_says_how_long_to_wait(setup: Setup, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("GITHUB_REPOSITORY", "", "names no repository; got nothing; give --repository OWNER/NAME"),
+        ("GITHUB_REPOSITORY", "", "names no repository; got nothing; set GITHUB_REPOSITORY to OWNER/NAME"),
         ("GITHUB_REPOSITORY", "ann/lab/../other", "names no repository"),
         ("GITHUB_REPOSITORY", "ann/none", "got 404 Not Found; see that the token may do this"),
         ("AAMS_GITHUB_TOKEN", "", "there is no token; got AAMS_GITHUB_TOKEN is not set"),

@@ -45,7 +45,11 @@ RUNS = (Run("child-0", "child", 0, SPEC, 11, 3), Run("control-0", "control", 0, 
 
 
 def packed(
-    place: Path, trainer: Mapping[str, bytes] = OWN, runs: Sequence[Run] = RUNS, rungs: Sequence[Rung] = ()
+    place: Path,
+    trainer: Mapping[str, bytes] = OWN,
+    runs: Sequence[Run] = RUNS,
+    rungs: Sequence[Rung] = (),
+    confinement: Sequence[str] = confine.ISOLATIONS,
 ) -> tuple[Path, Manifest]:
     """A bundle of two runs, three steps each, or of others, with the real trainer or another one."""
     tokens = np.frombuffer(b"the quick brown fox jumps over the lazy dog. " * 8, dtype=np.uint8)
@@ -74,7 +78,7 @@ def packed(
         rungs=tuple(rungs),
         compute_flops=1000,
         budget=Budget(items=10**6, steps=10**5, memory_bytes=2**31, wall_s=60, disk_bytes=2**22),
-        confinement=confine.ISOLATIONS,
+        confinement=tuple(confinement),
     )
     manifest = freeze(inputs, Envelope("0" * 64, "2026-11-21T01:40:00Z", "2026-11-22T01:40:00Z", ""))
     return bundle.pack(manifest, files, place), manifest

@@ -17,8 +17,10 @@ from aams.canonical import digest, sha256, to_data
 from aams.errors import AamsError, LaneError
 from aams.lanes import LANES, Handle, Lane, Report, Status, train
 from aams.lanes.kaggle import Kaggle
+from aams.lanes.runner import Runner
 from aams.records import Manifest
 from safety.contract import CONTRACT_PATH, load_contract
+from tests.aams.lanes import runner_hub
 from tests.aams.lanes.bundles import packed, scripted
 from tests.aams.lanes.ray_cluster import RayCluster, why_not
 
@@ -27,7 +29,11 @@ Make = Callable[[Path], Lane]
 RESULTS = "(out / 'results.json').write_text(json.dumps({'made': time.time_ns()}))"
 
 
-SLOW_LANES = [pytest.param(name, marks=pytest.mark.hub) for name in ("kaggle", "ray")]
+SLOW_LANES = [pytest.param(name, marks=pytest.mark.hub) for name in ("kaggle", "runner", "ray")]
+UNSEEN = {
+    "runner": "the job that trains can write nothing to GitHub, whose API gives a log only when its job has ended"
+}
+"""Lanes that see no progress, and why."""
 
 
 @pytest.fixture(params=["local", *SLOW_LANES], scope="module")
@@ -41,6 +47,16 @@ def lane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 pytest.skip(emulator.why_not())
             site = stack.enter_context(emulator.KaggleEmulator(tmp_path_factory.mktemp("kaggle")))
             for name, value in site.environment("ann").items():
+                patch.setenv(name, value)
+        if request.param == "runner":
+            patch = stack.enter_context(pytest.MonkeyPatch.context())
+            patch.setattr(Runner, "POLL_S", 0.2)
+            patch.setattr(Runner, "LOOK_S", 0.05)
+            emulator = request.getfixturevalue("github_emulator")
+            if runner_hub.why_not(emulator):
+                pytest.skip(runner_hub.why_not(emulator))
+            hub = stack.enter_context(runner_hub.RunnerHub(emulator, tmp_path_factory.mktemp("hub")))
+            for name, value in hub.environment().items():
                 patch.setenv(name, value)
         if request.param == "ray":
             patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -94,8 +110,11 @@ def test_every_run_comes_back_bound_to_its_manifest(trained: Trained) -> None:
         assert sum(array.size for array in load_file(weights).values()) == run["parameters"] == 2304
 
 
-def test_progress_tells_of_every_run(trained: Trained) -> None:
-    events = trained[2]
+def test_progress_tells_of_every_run(lane: Make, trained: Trained, tmp_path: Path) -> None:
+    events, name = trained[2], lane(tmp_path).NAME
+    if name in UNSEEN:
+        assert events == []
+        pytest.skip(UNSEEN[name])
     assert (events[0]["event"], events[0]["runs"]) == ("start", 2)
     done = {event["run"]: event["status"] for event in events if event["event"] == "done"}
     assert done == {"child-0": "finished", "control-0": "finished"}
@@ -110,7 +129,8 @@ def test_noise_on_the_trainers_stdout_is_no_progress(lane: Make, tmp_path: Path)
     )
     events: list[Mapping[str, Any]] = []
     run(lane, scripted(tmp_path, source), tmp_path, events.append)
-    assert events == [{"event": "start", "runs": 2, "steps": 6}]
+    seen = lane(tmp_path).NAME not in UNSEEN
+    assert events == ([{"event": "start", "runs": 2, "steps": 6}] if seen else [])
 
 
 def test_a_trainer_that_fails_is_told_in_one_sentence_and_may_be_submitted_again(lane: Make, tmp_path: Path) -> None:
@@ -133,7 +153,7 @@ SLOW = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))\ntime.sleep(60)"
 
 
 def wait_for(met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not met() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert met()
