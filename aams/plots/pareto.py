@@ -83,6 +83,8 @@ def _mark(point: ParetoPoint) -> Mark:
 
 
 def _scale(axes: Axes, chart: ParetoChart) -> None:
+    from matplotlib.ticker import LogLocator
+
     for axis, name, values in (
         (axes.xaxis, chart.x, [one.x for one in chart.points]),
         (axes.yaxis, chart.y, [one.y for one in chart.points]),
@@ -91,6 +93,6 @@ def _scale(axes: Axes, chart: ParetoChart) -> None:
         axis.set_label_text(f"{NAMES[name]} ({better})")
         if name not in HIGHER_IS_BETTER and min(values) > 0 and max(values) / min(values) > WIDE:
             axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-            axis.get_major_locator().set_params(subs=(1, 2, 5))
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(lambda value, _: short(value))
         axis.set_minor_formatter(lambda value, _: "")
