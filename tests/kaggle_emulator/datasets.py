@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
 import zipfile
 from collections.abc import Iterable
@@ -24,7 +25,8 @@ DENIED = "Permission 'datasets.get' was denied"
 
 def start_blob_upload(call: Call) -> Json:
     token = secrets.token_hex(16)
-    call.site.blobs[token] = Blob(Path(call.field("name")).name, int(call.body.get("contentLength", 0)))
+    name, size = Path(call.field("name")).name, int(call.body.get("contentLength", 0))
+    call.site.blobs[token] = Blob(name, size, call.site.folder / "blobs" / token)
     return {"token": token, "createUrl": f"{call.site.url}/upload/{token}"}
 
 
@@ -109,18 +111,20 @@ def receive(site: Site, token: str, content: bytes, content_range: str) -> tuple
     if blob is None:
         return 404, {"code": 404, "message": "Upload expired"}
     if content_range.startswith("bytes */"):
-        return (200, {}) if blob.content is not None else (308, {})
-    blob.content = content
+        return (200, {}) if blob.place.exists() else (308, {})
+    part = blob.place.with_suffix(".part")
+    part.parent.mkdir(exist_ok=True)
+    part.write_bytes(content)
+    part.rename(blob.place)
     return 200, {}
 
 
 def _add_version(call: Call, dataset: Dataset, body: Json, notes: str) -> Json:
     site = call.site
-    folder = site.folder / "datasets" / dataset.ref / str(len(dataset.versions) + 1)
-    folder.mkdir(parents=True)
+    folder = site.new_folder("datasets", dataset.ref)
     for each in body.get("files") or []:
         blob = site.blobs.get(each.get("token", ""))
-        if blob is None or blob.content is None:
+        if blob is None or not blob.place.exists():
             raise RefusalError(400, "A file's upload is not complete")
         _lay_out(folder, blob)
     dataset.versions.append(DatasetVersion(folder, notes, time.monotonic() + site.processing_s))
@@ -129,7 +133,7 @@ def _add_version(call: Call, dataset: Dataset, body: Json, notes: str) -> Json:
 
 def _lay_out(folder: Path, blob: Blob) -> None:
     place = folder / blob.name
-    place.write_bytes(blob.content or b"")
+    shutil.copyfile(blob.place, place)
     if blob.name.endswith(UNPACKED):
         with zipfile.ZipFile(place) as archive:
             archive.extractall(folder / blob.name.removesuffix(UNPACKED))

@@ -3,7 +3,8 @@
 It takes people and gives credentials and what the client's environment must hold. A script runs as a script and a
 notebook cell by cell, in a sandbox with /kaggle/input and /kaggle/working. Each rule is documented where it is
 enforced, with its source: the client that `requirements/kaggle.lock` locks, Kaggle's pages, or an issue of its tracker.
-It never resolves a name, never leaves 127.0.0.1, and keeps nothing after `close`.
+It never resolves a name and never leaves 127.0.0.1. Another one on the same folder goes on where it was, at the same
+address (`books`); as a process of its own it may be killed (`__main__`).
 
 Not emulated: Kaggle's image and accelerators (a session has the tests' Python and torch; a GPU session counts as one
 and has none), internet in sessions, competitions, models, kernels as sources, secrets, search, collaborators, other
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from . import books
 from .faults import Fault
 from .records import Course, Dataset, Kernel
 from .sandbox import why_not
@@ -50,8 +52,12 @@ class KaggleEmulator:
         mounts: Literal["by slug", "by owner"] = "by slug",
     ) -> None:
         self.site = Site(folder, gpu_sessions, cpu_sessions, weekly_gpu_s, mounts)
+        books.read(self.site)
         self._sessions = self.site.runner = Sessions(self.site)
         self._server = Server(self.site)
+        with self.site.lock:
+            folder.mkdir(parents=True, exist_ok=True)
+            books.write(self.site)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -82,12 +88,16 @@ class KaggleEmulator:
     def user(self, name: str) -> str:
         """A person's key."""
         with self.site.lock:
-            return self.site.keys.setdefault(name, secrets.token_hex(16))
+            key = self.site.keys.setdefault(name, secrets.token_hex(16))
+            books.write(self.site)
+            return key
 
     def token(self, name: str) -> str:
         """An access token of a person."""
         with self.site.lock:
-            return self.site.add_token(name)
+            token = self.site.add_token(name)
+            books.write(self.site)
+            return token
 
     def environment(self, name: str) -> dict[str, str]:
         """What makes the client speak to this site as somebody: it always dials localhost, through a proxy."""

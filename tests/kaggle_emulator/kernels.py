@@ -77,7 +77,7 @@ def _kernel_to_save(site: Site, owner: str, wanted: str, title: str) -> Kernel:
 
 def _add_session(site: Site, kernel: Kernel, request: Json, gpu: bool) -> Session:
     number = len(kernel.sessions) + 1
-    folder = site.folder / "kernels" / kernel.ref / f"{kernel.id}-{number}"
+    folder = site.new_folder("kernels", kernel.ref)
     course = site.courses.pop(0) if site.courses else "runs"
     session = Session(site.next_id(), number, request, folder, gpu, course, token=secrets.token_hex(16))
     session.working.mkdir(parents=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +17,11 @@ WAITING = ("QUEUED", "RUNNING", "CANCEL_REQUESTED")
 
 @dataclass(slots=True)
 class Blob:
-    """One uploaded file; no content until all of it is there."""
+    """One uploaded file; nothing is at its place until all of it is there."""
 
     name: str
     size: int
-    content: bytes | None = None
+    place: Path
 
 
 @dataclass(slots=True)
@@ -61,7 +60,6 @@ class Session:
     counts: bool = True
     started_at: float = 0.0
     log: list[Json] = field(default_factory=list)
-    process: subprocess.Popen[bytes] | None = None
     token: str = ""
 
     @property

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-from . import datasets, kernels
+from . import books, datasets, kernels
 from .faults import Fault, Faults
 from .records import WAITING, Json
 from .site import Call, Handler, RefusalError, Site
@@ -60,7 +60,7 @@ class Server(ThreadingHTTPServer):
         self.faults = Faults()
         self.requests: list[Exchange] = []
         self.stopping = threading.Event()
-        super().__init__(("127.0.0.1", 0), KaggleHandler)
+        super().__init__(("127.0.0.1", urlsplit(site.url).port or 0), KaggleHandler)
         site.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def server_bind(self) -> None:
@@ -132,7 +132,9 @@ class KaggleHandler(BaseHTTPRequestHandler):
                     return user, _log(Call(site, user, _named(path)))
                 if self.command != "POST" or name not in CALLS:
                     raise RefusalError(404, f"This emulator has no {name}")
-                return user, Answer(json.dumps(CALLS[name](Call(site, user, json.loads(content or b"{}")))).encode())
+                told = CALLS[name](Call(site, user, json.loads(content or b"{}")))
+                books.write(site)
+                return user, Answer(json.dumps(told).encode())
         except RefusalError as refusal:
             return user, Answer(json.dumps(refusal.body).encode(), refusal.status)
         except Exception:

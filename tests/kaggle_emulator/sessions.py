@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import sandbox
+from . import books, sandbox
 from .datasets import walk
 from .kernels import time_limit_s
 from .records import WAITING, Session
@@ -30,6 +30,7 @@ class Sessions:
         self._site = site
         self._idle = threading.Condition(site.lock)
         self._running: list[Session] = []
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._closed = False
 
     def start(self, session: Session, inputs: Mapping[str, Path]) -> None:
@@ -46,8 +47,8 @@ class Sessions:
         if session.status not in WAITING:
             return
         session.status = "CANCEL_REQUESTED"
-        if session.process:
-            _kill(session.process)
+        if process := self._processes.get(session.id):
+            _kill(process)
         elif session not in self._running:
             self._site.end(session, "CANCEL_ACKNOWLEDGED")
 
@@ -73,6 +74,7 @@ class Sessions:
             status, failure = "ERROR", f"The session could not be started: {error}"
         with self._idle:
             self._site.end(session, status, failure)
+            books.write(self._site)
             self._running.remove(session)
             self._idle.notify_all()
 
@@ -86,7 +88,7 @@ class Sessions:
             if session.course == "fails":
                 return "ERROR", "An internal error ended the session"
             command = sandbox.command(session.folder, session.request["kernelType"])
-            process = session.process = subprocess.Popen(
+            process = self._processes[session.id] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
             )
         late = threading.Event()

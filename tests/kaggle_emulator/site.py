@@ -6,8 +6,8 @@ Everything here changes under `Site.lock`. Calls are named as the client names t
 
 from __future__ import annotations
 
-import itertools
 import secrets
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -62,10 +62,18 @@ class Site:
         self.to_be_dropped: set[str] = set()
         self.courses: list[Course] = []
         self.runner: Runner | None = None
-        self._ids = itertools.count(1001)
+        self.ids = 1000
+        self.written = ""
 
     def next_id(self) -> int:
-        return next(self._ids)
+        self.ids += 1
+        return self.ids
+
+    def new_folder(self, kind: str, ref: str) -> Path:
+        """An empty folder, also where a site that was killed left one that it had not written down."""
+        place = self.folder / kind / ref
+        place.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=place))
 
     def add_token(self, user: str) -> str:
         token = f"KGAT_{secrets.token_hex(16)}"
