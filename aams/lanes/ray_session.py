@@ -183,6 +183,9 @@ class Session:
         """Write down what came: files of this task's runs, and what it decided."""
         if sum(map(len, files.values())) > MAX_BYTES:
             raise SessionError(f"a task sent more than {MAX_BYTES} bytes")
+        if RESULTS in files and not task.only:  # all have ended; who was dropped left one
+            for name in self.names:
+                (self.out / f"{name}.checkpoint").unlink(missing_ok=True)
         wanted = [f"{name}.{part}" for name in task.only for part in ("checkpoint", "safetensors", "json")]
         for name in (*wanted, RUNGS, *(() if task.only else (RESULTS,))):
             if name in files:

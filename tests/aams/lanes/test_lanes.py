@@ -18,10 +18,10 @@ from aams.errors import AamsError, LaneError
 from aams.lanes import LANES, Handle, Lane, Report, Status, train
 from aams.lanes.kaggle import Kaggle
 from aams.lanes.runner import Runner
-from aams.records import Manifest
+from aams.records import Manifest, Run, Rung
 from safety.contract import CONTRACT_PATH, load_contract
 from tests.aams.lanes import runner_hub
-from tests.aams.lanes.bundles import packed, scripted
+from tests.aams.lanes.bundles import SPEC, packed, scripted
 from tests.aams.lanes.ray_cluster import RayCluster, why_not
 
 CONTRACT = load_contract(Path(__file__).parents[3] / CONTRACT_PATH)
@@ -118,6 +118,16 @@ def test_progress_tells_of_every_run(lane: Make, trained: Trained, tmp_path: Pat
     assert (events[0]["event"], events[0]["runs"]) == ("start", 2)
     done = {event["run"]: event["status"] for event in events if event["event"] == "done"}
     assert done == {"child-0": "finished", "control-0": "finished"}
+
+
+def test_a_child_that_was_dropped_at_a_rung_leaves_nothing_but_its_record(lane: Make, tmp_path: Path) -> None:
+    children = [Run(f"child-{number}", "child", number, SPEC, 21 + number, 8) for number in range(3)]
+    archive, _ = packed(tmp_path, runs=[Run("control-0", "control", 0, SPEC, 20, 8), *children], rungs=[Rung(50, 1)])
+    returned = run(lane, archive, tmp_path)
+    ended = {one["name"]: one["status"] for one in results_of(returned)["runs"]}
+    assert sorted(ended.values()) == ["dropped", "dropped", "finished", "finished"]
+    weights = {f"{name}.safetensors" for name, status in ended.items() if status == "finished"}
+    assert {path.name for path in returned.iterdir() if path.suffix != ".json"} == weights
 
 
 def test_noise_on_the_trainers_stdout_is_no_progress(lane: Make, tmp_path: Path) -> None:
