@@ -142,7 +142,15 @@ def test_start_up_is_measured_for_every_command() -> None:
     assert startup.estimates("hybrid", count=1, rounds=1).value > 0
 
 
-NAMES = ["compiled_speed", "cycle_overhead", "ray_scaling", "session_throughput", "startup", "time_to_loss"]
+NAMES = [
+    "compiled_speed",
+    "cycle_overhead",
+    "lane_overhead",
+    "ray_scaling",
+    "session_throughput",
+    "startup",
+    "time_to_loss",
+]
 
 
 def test_ray_is_measured_against_the_local_lane() -> None:
@@ -153,6 +161,24 @@ def test_ray_is_measured_against_the_local_lane() -> None:
     assert found == {"local": pytest.approx((1.0, 0.8)), "ray": pytest.approx((2.0, 0.75))}
     assert result["relative_efficiency"] == pytest.approx(0.9375)
     assert "0.94" in scaling.table(result)
+
+
+def test_a_lanes_start_is_held_against_the_local_one_and_a_bare_trainer() -> None:
+    overhead = load("lane_overhead")
+    seconds = {overhead.BARE: (2.0, 4.0), overhead.LOCAL: (3.0, 5.0), "elsewhere": (12.0, 10.0)}
+    starts = [overhead.Start(name, first[turn], 20.0) for turn in range(2) for name, first in seconds.items()]
+    result = overhead.sum_up("language", starts, ["another: not installed"])
+    assert result["lanes"]["elsewhere"] == {"first_s": 11.0, "heard_s": 20.0, "over_local": 3.0, "over_bare": 4.25}
+    assert result["ratio"] == pytest.approx((3 / 2 + 5 / 4) / 2)
+    assert "skipped another: not installed" in overhead.table(result)
+
+
+def test_the_first_step_of_a_short_bundle_is_heard(tmp_path: Path) -> None:
+    overhead = load("lane_overhead")
+    contract = overhead.load_contract(overhead.ROOT / overhead.CONTRACT_PATH)
+    archive = overhead.made(tmp_path, "language", contract)
+    local = overhead.through("local", lambda place: overhead.Local(place, contract), archive)
+    assert [one.first_s == one.heard_s > 0 for one in (overhead.bare(archive), local)] == [True, True]
 
 
 @pytest.mark.parametrize("name", NAMES)
