@@ -28,10 +28,11 @@ from safety.state import fold
 LOOK_S, FOLLOW_S = 0.01, 0.03
 OUTS = ".aams/work/*/*/out"
 TASK = re.compile(r"ray::(_train|(child|control)-[0-9]+)\0")
-VOLATILE = frozenset({"nonce", "results", "proposer", "approver", "cpu_s", "wall_s", "isolation", "archive"})
-"""Of an entry's facts, what no two trainings have alike: single-use numbers, signatures, times, and digests of them.
-
-`isolation` is how the lane confined its trainer, which is the lane's own affair.
+SINGLE_USE = ("nonce", "results", "proposer", "approver", "archive")
+MEASURED = ("cpu_s", "wall_s", "latency_ms", "memory_bytes")
+VOLATILE = frozenset({*SINGLE_USE, *MEASURED, "isolation"})
+"""Of an entry's facts, what no two trainings have alike: what is used once with its signatures and digests, times and
+memory, and how a lane confined its trainer, which is its own affair.
 """
 
 Pids = Callable[[], list[int]]
