@@ -113,7 +113,7 @@ def ray_workers(place: Path) -> list[int]:
 
     def belongs(pid: int) -> bool:
         while pid in known:
-            if f"{place}" in known[pid][1]:
+            if str(place) in known[pid][1]:
                 return True
             pid = known[pid][0]
         return False

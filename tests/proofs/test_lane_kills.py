@@ -109,6 +109,10 @@ class Scene:
         return f"{self.killed} kills, drawn over {self.lived_s:.1f} s, in {became.total()} cycles: {told}"
 
 
+def has_ended(process: Any) -> bool:
+    return process.poll() is not None
+
+
 def put(watch: Watch, place: Path, content: bytes, seen: Callable[[], bool]) -> None:
     """Write a file as the trainer does, and wait until the watch has seen it."""
     write_whole(place, content)
@@ -132,10 +136,6 @@ def test_what_is_trained_twice_is_noticed(tmp_path: Path) -> None:
         put(watch, weights, b"equal", lambda: sum(watch.weights.values()) == 2)
         with pytest.raises(AssertionError, match="finished, and trained again"):
             watch.check()
-
-
-def has_ended(process: Any) -> bool:
-    return process.poll() is not None
 
 
 @pytest.mark.proof
