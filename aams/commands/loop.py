@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from aams.commands.output import note
 from aams.commands.progress import training_progress
-from aams.errors import ResultError
+from aams.errors import LaneError, ResultError
 
 if TYPE_CHECKING:
     from aams.cycle import Ended, Lab, Request
     from aams.dispatch import Dispatch
+    from aams.lanes import Handle, Lane
 
 TITLES = {
     "root": "training the baseline",
@@ -34,7 +35,7 @@ def train_on(lab: Lab, step: Dispatch | Ended, lane: str, quiet: bool) -> Ended:
         ResultError: what came back is not accepted; it is put aside, and the next try trains again.
     """
     from aams import cycle
-    from aams.lanes import LANES, refuse, train
+    from aams.lanes import LANES, put_aside, train
 
     while not isinstance(step, cycle.Ended):
         runs = len(step.manifest.inputs.runs)
@@ -45,8 +46,16 @@ def train_on(lab: Lab, step: Dispatch | Ended, lane: str, quiet: bool) -> Ended:
         try:
             step = cycle.ingest(lab, step, returned)
         except ResultError:
-            aside = refuse(where, handle, returned)
-            note(f"what came back is not accepted; it lies in {aside}, and the same command trains again")
+            note(f"what came back is not accepted; it lies in {put_aside(returned)}, and the same command trains again")
+            _forget(where, handle)
             raise
-        where.discard(handle)
+        _forget(where, handle)
     return step
+
+
+def _forget(lane: Lane, handle: Handle) -> None:
+    """Discard a session; that one is left behind undoes nothing that was decided."""
+    try:
+        lane.discard(handle)
+    except LaneError as error:
+        note(f"the session {handle.name} could not be discarded: {error.problems[0]}")

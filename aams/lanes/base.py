@@ -183,16 +183,14 @@ def train(lane: Lane, bundle: Path, into: Path, report: Report) -> Path:
     return lane.fetch(handle, into)
 
 
-def refuse(lane: Lane, handle: Handle, returned: Path) -> Path:
-    """Put results aside that were not accepted, and forget their session: submitted again, the bundle is trained again.
+def put_aside(returned: Path) -> Path:
+    """Put results aside that were not accepted, so that they are not taken again; where they lie now, the newest only.
 
-    Returns:
-        Where they lie now; only the newest are kept.
+    Whoever does discards their session too: submitted again, the bundle is trained again.
     """
     aside = returned.with_name("refused")
     shutil.rmtree(aside, ignore_errors=True)
     returned.rename(aside)
-    lane.discard(handle)
     return aside
 
 
