@@ -23,7 +23,7 @@ LINTER := tests/actionlint
 HUB := tests/e2e tests/aams/lanes
 NODE = $(and $(shell command -v node 2>/dev/null),$(shell command -v npm 2>/dev/null))
 
-.PHONY: help setup cycle test e2e proofs mutants check format docs serve benchmarks lock clean
+.PHONY: help setup cycle test e2e proofs mutants check format docs serve site benchmarks lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -47,7 +47,7 @@ mutants: setup $(VENV)/.mutants ## change what is trusted in every small way; th
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mutmut run $(ARGS)
 	$(BIN)/python tests/mutants/survivors.py
 
-check: setup $(VENV)/.dev $(if $(NODE),$(LINTER)/node_modules/.ready) ## everything that a change must pass
+check: setup $(VENV)/.dev $(if $(NODE),$(LINTER)/node_modules/.ready site/node_modules/.ready) ## everything that a change must pass
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -66,10 +66,15 @@ format: setup $(VENV)/.dev ## rewrite the code as ruff wants it
 
 docs: setup $(VENV)/.dev ## rewrite the schemas and the generated parts of the documents
 	$(BIN)/python -m compiler.schema
+	$(BIN)/python -m safety.published
 	$(BIN)/cog -r -PI . $(DOCUMENTS)
 
-serve: ## the page, on PORT
-	$(or $(wildcard $(BIN)/python),python3) -m http.server --bind 127.0.0.1 --directory docs $(PORT)
+serve: ## the page, on PORT, with what is training now
+	@$(or $(wildcard $(BIN)/python),python3) site/serve.py --port $(PORT)
+
+site: ## bundle what the page is built on
+	npm ci --prefix site --ignore-scripts --no-audit --no-fund
+	npm run --prefix site --silent build
 
 benchmarks: setup $(VENV)/.dev ## every benchmark, one after the other
 	set -e; for benchmark in benchmarks/*.py; do $(BIN)/python "$$benchmark"; done
@@ -94,7 +99,7 @@ lock: setup ## compile the locks again (ARGS)
 	done
 
 clean: ## remove .venv and every cache; .aams/ with its weights stays
-	rm -rf $(VENV) $(LINTER)/node_modules mutants *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(LINTER)/node_modules site/node_modules mutants *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -128,3 +133,6 @@ $(VENV)/.mutants: requirements/mutants.lock $(VENV)/.dev
 
 $(LINTER)/node_modules/.ready: $(LINTER)/package-lock.json # only continuous integration can't do without it
 	npm ci --prefix $(LINTER) --ignore-scripts --no-audit --no-fund && touch $@ || test -z "$$CI"
+
+site/node_modules/.ready: site/package-lock.json # likewise
+	npm ci --prefix site --ignore-scripts --no-audit --no-fund && touch $@ || test -z "$$CI"

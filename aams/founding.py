@@ -16,7 +16,7 @@ from aams.files import write_whole
 from safety.archive import HISTORY
 from safety.ledger import CYCLES
 
-KEPT = ".gitkeep"
+KEPT = (".gitkeep", "README.md")
 COMMIT = (
     *("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgsign=false"),
     *("-c", "user.name=AAMS", "-c", "user.email=aams@localhost"),
@@ -70,7 +70,7 @@ def _copy(root: Path, commit: str, names: list[str], folder: Path) -> None:
 def _is_history(name: str) -> bool:
     """Whether a file tells of this lab's own life."""
     parts = name.split("/")
-    if parts[-1] == KEPT:
+    if parts[-1] in KEPT:
         return False
     champion = parts[0] == "specs" and parts[-1] in ("HEAD", "champion.yaml")
     return name.startswith((f"{CYCLES}/", f"{HISTORY}/", "docs/data/")) or champion

@@ -54,7 +54,12 @@ def artifacts(attempt: Attempt) -> dict[str, bytes]:
         "model.py": render(attempt.spec, attempt.interface).encode("ascii"),
         **{manifest_name(batch): canonical_json(to_data(manifest)) for batch, manifest in enumerate(attempt.manifests)},
         "config.json": _json(
-            {"interface": to_data(attempt.interface), "model": tree["model"], "spec": attempt.spec.id}
+            {
+                "interface": to_data(attempt.interface),
+                "model": tree["model"],
+                "spec": attempt.spec.id,
+                "tree": attempt.spec.tree,
+            }
         ),
         "train_args.json": _json(
             {"training": tree["training"], "runs": to_data(own), "compute_flops": inputs.compute_flops}

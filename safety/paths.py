@@ -24,9 +24,9 @@ ID = "paths"
 PLAIN, EXECUTABLE = "100644", "100755"
 MAX_PATH = 200
 SPEC = re.compile(r"specs/(language|vision|hybrid)/(champion|candidates/[a-z0-9][a-z0-9-]{0,62})\.yaml")
-RECORDS = ("logs/", "specs/history/", "docs/data/", "docs/metrics.json")
+RECORDS = ("logs/", "specs/history/", "docs/data/", "docs/metrics.json", "docs/feed.xml")
 HEAD = re.compile(r"specs/[^/]+/HEAD")
-DOCUMENTS = ("logs/README.md", "specs/README.md")
+DOCUMENTS = ("logs/README.md", "specs/README.md", "specs/history/README.md")
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+@-]*")
 
 Kind = Literal["spec", "record", "code", "mixed", "nothing"]

@@ -112,7 +112,7 @@ def _train(args: argparse.Namespace) -> int:
     runs = len(manifest_in(args.bundle).inputs.runs)
     contract = load_contract(args.root / CONTRACT_PATH)
     with tempfile.TemporaryDirectory(prefix="aams-") as place:
-        with training_progress("training", runs, args.json) as report:
+        with training_progress(args.root, "training", runs, args.json) as report:
             lane = LANES[args.lane](Path(place), contract)
             returned = train_on(lane, args.bundle, Path(place) / "returned", report)
         pack_results(returned, args.results)
@@ -155,7 +155,7 @@ def _reproduce(args: argparse.Namespace) -> int:
     from aams.reproduction import reproduce
 
     name = f"{args.domain}/{args.generation}"
-    with training_progress(f"training {name} again", 0, args.json) as report:
+    with training_progress(args.root, f"training {name} again", 0, args.json) as report:
         found = reproduce(args.root, args.domain, args.generation, report)
     lines = [f"{name}: {found.sentence}"]
     emit(args, {"generation": name, "same_bytes": found.same_bytes, "same": found.same, "why": found.sentence}, lines)

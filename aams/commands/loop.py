@@ -39,7 +39,7 @@ def train_on(lab: Lab, step: Dispatch | Ended, lane: str, quiet: bool) -> Ended:
 
     while not isinstance(step, cycle.Ended):
         runs = len(step.manifest.inputs.runs)
-        with training_progress(TITLES[step.stage], runs, quiet) as report:
+        with training_progress(lab.root, TITLES[step.stage], runs, quiet) as report:
             where, bundle = LANES[lane](step.work, lab.contract), step.archive
             returned = train(where, bundle, step.work / "returned", report)
         handle = where.handle_of(bundle)

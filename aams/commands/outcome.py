@@ -93,7 +93,7 @@ def _pointers(lab: Lab, ended: Ended) -> list[str]:
             place = generation_path(lab.root, ended.domain, attempt.directory).relative_to(lab.root)
             lines.append(f"Why, with every number: {place}/EVAL.md")
     lines.append(f"What was recorded:      logs/cycles/{ended.cycle}/")
-    lines.append("The whole history:      make serve")
+    lines.append(f"Its page:               make serve, then /#/experiment/{ended.cycle}")
     return lines
 
 

@@ -1,26 +1,83 @@
-"""A live bar of a training: loss, speed and time left of every run; plain lines where there is no terminal."""
+"""A live bar of a training: loss, speed and time left of every run; plain lines where there is no terminal.
+
+What the page shows of it while it lasts is written to `.aams/progress.json`.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from aams.commands.output import note, printable
+from aams.errors import AamsError
+from aams.files import write_whole
 from aams.lanes import Report
+from safety.clock import utc_now
+
+PROGRESS = ".aams/progress.json"
+EVERY_S = 1.0
 
 
 @contextmanager
-def training_progress(title: str, runs: int, quiet: bool) -> Iterator[Report]:
-    """Show the trainer's events while the block runs.
+def training_progress(root: Path, title: str, runs: int, quiet: bool) -> Iterator[Report]:
+    """Show the trainer's events while the block runs, here and on the page.
 
     Args:
+        root: the lab's folder.
         title: what is being trained, one phrase.
-        runs: how many runs there are.
-        quiet: show nothing, for --json.
+        runs: how many runs there are, 0 when the trainer will say.
+        quiet: show nothing here, for --json.
     """
+    page = _Page(root / PROGRESS, title, runs)
+    try:
+        with _shown(title, runs, quiet) as show:
+
+            def report(event: Mapping[str, Any]) -> None:
+                page(event)
+                show(event)
+
+            yield report
+    finally:
+        with suppress(OSError):
+            page.path.unlink(missing_ok=True)
+
+
+class _Page:
+    """Keeps the file that the page reads, at most once a second; a training never fails because of it."""
+
+    def __init__(self, path: Path, title: str, runs: int) -> None:
+        self.path, self.started, self.written = path, utc_now(), -math.inf
+        self.told: dict[str, Any] = {"title": title, "runs": runs, "finished": 0, "steps": 0}
+        self.done: dict[str, int] = {}
+        self.planned: dict[str, int] = {}
+        self._write()
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        if event["event"] == "start":
+            self.told |= {"runs": event["runs"], "steps": event["steps"]}
+        elif event["event"] == "step":
+            self.done[event["run"]], self.planned[event["run"]] = event["step"], event["steps"]
+        elif event["event"] == "done":  # what it did not do is no longer to come
+            self.told["finished"] += 1
+            self.done[event["run"]] = self.planned.get(event["run"], 0)
+        if time.monotonic() >= self.written + EVERY_S:
+            self._write()
+
+    def _write(self) -> None:
+        self.written = time.monotonic()
+        told = self.told | {"done_steps": sum(self.done.values()), "started": self.started}
+        with suppress(AamsError):
+            write_whole(self.path, json.dumps(told).encode())
+
+
+@contextmanager
+def _shown(title: str, runs: int, quiet: bool) -> Iterator[Report]:
     if quiet:
         yield lambda event: None
     elif sys.stderr.isatty():

@@ -1,8 +1,8 @@
 """Views: what people and pages read, compiled from the ledger and from nothing else.
 
 Takes the ordered ledger, gives files by path: `logs/experiments.jsonl`, `logs/evolution_log.jsonl`, `logs/lineage.csv`,
-and for the page `docs/metrics.json`, shards of 1,000 rows and columns of 10,000 cycles in `docs/data/`. Equal ledgers
-give equal bytes. Never a source.
+and for the page `docs/metrics.json`, `docs/feed.xml`, shards of 1,000 rows and columns of 10,000 cycles in
+`docs/data/`. Equal ledgers give equal bytes. Never a source.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from aams.errors import AamsError
 from aams.files import write_whole
 from aams.strict import read_json
 from aams.views.columns import columns_of
+from aams.views.feed import feed
 from aams.views.logs import evolution_log, lineage_table
 from aams.views.rows import experiments
 from aams.views.summary import summary
@@ -24,6 +25,7 @@ from safety.ledger import Recorded, up_to
 __all__ = ["METRICS", "SHARD_ROWS", "acceptable", "compile_views", "experiments", "write_views"]
 
 METRICS = "docs/metrics.json"
+FEED = "docs/feed.xml"
 SHARD_ROWS = 1_000
 COLUMN_ROWS = 10_000
 
@@ -44,6 +46,7 @@ def compile_views(ledger: Sequence[Recorded]) -> dict[str, bytes]:
         "logs/evolution_log.jsonl": _lines(evolution_log(ledger)),
         "logs/lineage.csv": lineage_table(ledger),
         **{f"docs/{name}": _json(data) for name, data in {**shards, **columns}.items()},
+        FEED: feed(rows),
         METRICS: _json(summary(ledger, rows) | {"shards": list(shards), "columns": list(columns)}),
     }
 

@@ -119,7 +119,7 @@ def test_trials_say_how_they_ended_and_what_they_took(tell: Any) -> None:
     events = tell.searched("G000")
     proposed, trained, screened = events[1], events[3], events[4]
     second = replace(proposed.children[0], spec="9" * 64)
-    run = RunSummary("child-0", "child", 0, tell.SPEC, "finished", "", 50, 1600, 0.52, 2.0, 2.0, 0)
+    run = RunSummary("child-0", "child", 0, tell.SPEC, "finished", "", 50, 1600, 0.52, 2.0, 2.0, 0, 0.1, 1000, ())
     lost = replace(run, name="child-1", pair=1, spec="9" * 64, status="dropped", reason="rung 25 %", steps=10)
     refusal = Refusal("8" * 64, (Finding("budget", "spec", "too many parameters", "9", "fewer"),))
     events[1] = Proposed((proposed.children[0], second), (refusal,))

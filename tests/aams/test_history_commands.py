@@ -28,7 +28,7 @@ def test_an_empty_lab_has_no_cycles_and_is_all_right(empty_lab: Path, answer: An
     assert answer("log", *root) == "No cycles yet: run `make cycle`.\n"
     assert only_object(answer("log", "--json", *root)) == {"cycles": []}
     assert answer("verify", *root).startswith("All right: 0 entries, 0 generations")
-    assert only_object(answer("verify", "--json", *root))["view_count"] == 4
+    assert only_object(answer("verify", "--json", *root))["view_count"] == 5
 
 
 @pytest.mark.parametrize("command", ["show", "diff", "reproduce"])

@@ -45,6 +45,7 @@ def test_an_empty_ledger_has_views_without_rows(read: Any) -> None:
         "logs/experiments.jsonl",
         "logs/evolution_log.jsonl",
         "logs/lineage.csv",
+        "docs/feed.xml",
         "docs/metrics.json",
     }
     assert views["logs/experiments.jsonl"] == views["logs/evolution_log.jsonl"] == b""

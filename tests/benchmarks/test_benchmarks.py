@@ -181,6 +181,39 @@ def test_the_first_step_of_a_short_bundle_is_heard(tmp_path: Path) -> None:
     assert [one.first_s == one.heard_s > 0 for one in (overhead.bare(archive), local)] == [True, True]
 
 
+def test_the_page_is_measured_with_a_history_that_goes_on() -> None:
+    made = load("made/page_data")
+    ledger, rows = made.history(400)
+    attempts = [row["generation"] for row in rows if row["generation"]]
+    assert sum(len(row["children"]) for row in rows) >= 400
+    assert 8 <= len(rows) / len(attempts) <= 12
+    assert len({row["cycle"] for row in rows}) == len(rows)
+    assert attempts == [f"G{number:03d}" for number in range(len(attempts))]
+    champions = {row["generation"] for row in rows if row["outcome"] == "accepted"}
+    assert {row["parent"] for row in rows[1:]} <= champions
+    files = made.compiled(ledger, rows)
+    columns = json.loads(files["data/columns-0000.json"])
+    assert len(columns["cycles"]["id"]) == len(rows)
+    assert json.loads(files["metrics.json"])["totals"]["language"]["attempts"] == len(attempts)
+
+
+def test_the_page_is_held_to_its_targets_at_the_largest_history_only() -> None:
+    dashboard = load("dashboard")
+    lines = [
+        dashboard.Line("page", 1_000, "home", 9.0, 1, 0.0),
+        dashboard.Line("page", 100_000, "home", 1.6, 6_000_000, 150.0),
+        dashboard.Line("page", 100_000, "lineage", 2.0, 100, 201.0),
+        dashboard.Line("peer", 100_000, "plot", 8.0, 100, 0.0),
+        dashboard.Line("peer", 100_000, "list", None, 100, 0.0),
+    ]
+    small, home, lineage, plot, late = dashboard.table(lines, "").splitlines()[1:]
+    assert "target" not in small
+    assert home.endswith("0.20x        1.5 s missed, 5 MB missed, 200 ms met")
+    assert lineage.endswith("0.25x        3 s met, 5 MB met, 200 ms missed")
+    assert plot.endswith("8.00    0.00          0")
+    assert "> 60" in late
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_benchmark_tells_how_it_is_used(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
