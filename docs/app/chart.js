@@ -213,6 +213,7 @@ function Mark({ kind, colour }) {
   const element = useRef(null);
   const colours = useColours();
   useEffect(() => {
+    if (!element.current) return;
     const context = fit(element.current, 16, 12);
     context.fillStyle = context.strokeStyle = colours[colour] ?? colour;
     context.lineWidth = 1.5;

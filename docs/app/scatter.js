@@ -26,7 +26,7 @@ export function Scatter({ points, front, champion, aside, xAxis, yAxis, label, d
     y: scaleOf(points.y, [tall - EDGE.bottom, EDGE.top]),
   }, [points, width]);
   useEffect(() => {
-    if (!scales) return;
+    if (!scales || !canvas.current) return;
     let wanted = true;
     cloud(fit(canvas.current, width, tall), { points, front, champion, scales, width, tall, colour: colours.soft }, () => wanted)
       .then((tree) => wanted && (found.current = tree));

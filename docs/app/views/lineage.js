@@ -64,7 +64,8 @@ function Canvas({ all, tree, lanes, lit, colours, shades, colour }) {
   };
   useEffect(() => {
     if (!width) return;
-    const frame = requestAnimationFrame(() => paint(fit(canvas.current, width, height * lanes.length), tree, view));
+    // By then the reader may have gone to another view.
+    const frame = requestAnimationFrame(() => canvas.current && paint(fit(canvas.current, width, height * lanes.length), tree, view));
     return () => cancelAnimationFrame(frame);
   }, [width, height, lanes, at, colours, shades, lit, focus]);
   const spot = focus >= 0 ? placeOf(tree, view, focus) : null;
