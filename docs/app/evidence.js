@@ -97,7 +97,7 @@ export function Curves({ runs }) {
   };
   const counts = ["child", "control"].map((arm) => drawn.filter((run) => (run.arm === "control") === (arm === "control")).length);
   return html`<${Figure} draw=${draw} label=${`Training loss of ${counts[0]} runs of the child and ${counts[1]} of its parent`}
-    caption=${html`<span class="key child">child</span> <span class="key control">parent, retrained beside it</span> · training loss in nats`} />`;
+    caption=${html`<span class="key child">child</span> ${counts[1] > 0 && html`<span class="key control">parent, retrained beside it</span>`} · training loss in nats`} />`;
 }
 
 const some = (count) => Array.from({ length: count }, (_, at) => at + 1).filter((at) => count <= 10 || at === 1 || at % Math.ceil(count / 8) === 0);

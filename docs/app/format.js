@@ -3,7 +3,7 @@ const DASH = "–";
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
 /** A share in [0, 1] in percent. */
-export const percent = (value, digits = 1) => (isNumber(value) ? `${(100 * value).toFixed(digits)} %` : DASH);
+export const percent = (value, digits = 1) => (isNumber(value) ? `${(100 * value).toFixed(digits)}\u00a0%` : DASH);
 
 /** A difference of shares in percentage points, signed. */
 export const points = (value) => (isNumber(value) ? `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(100 * value).toFixed(1)}` : DASH);
@@ -20,11 +20,14 @@ export function short(value, unit = "") {
   const scaled = value / size;
   const text = size === 1 && Number.isInteger(value) ? String(value) : String(Number(scaled.toPrecision(3)));
   const suffix = `${letter}${unit}`;
-  return suffix ? `${text} ${suffix}` : text;
+  return suffix ? `${text}\u00a0${suffix}` : text;
 }
 
 /** Three digits of any number. */
 export const brief = (value) => (isNumber(value) ? value.toLocaleString("en", { maximumSignificantDigits: 3 }) : DASH);
+
+/** Evidence as odds: 676 : 1. */
+export const odds = (value) => (isNumber(value) ? `${brief(value)}\u00a0:\u00a01` : DASH);
 
 /** 2026-11-21T01:40:00Z as 2026-11-21 01:40. */
 export const moment = (time) => (typeof time === "string" && time ? time.slice(0, 16).replace("T", " ") : DASH);

@@ -36,6 +36,7 @@ function Shell() {
   const found = VIEWS[view];
   useEffect(() => {
     document.title = `${id || (found?.title ?? "Not found")} · AAMS`;
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     if (heading.current && document.activeElement?.closest("main, nav")) heading.current.focus();
   }, [view, id]);
   useEffect(() => {
@@ -56,7 +57,7 @@ function Shell() {
       <nav aria-label="Views">
         ${LISTED.map(([name, one]) => html`<a href=${href(name)} aria-current=${name === view ? "page" : null}>${one.title}</a>`)}
       </nav>
-      <button type="button" class="quiet" aria-expanded=${helps} onClick=${() => setHelps(!helps)} title="Keyboard">?</button>
+      <button type="button" class="quiet" aria-expanded=${helps} onClick=${() => setHelps(!helps)} title="Keys and words">?</button>
     </header>
     ${helps && html`<${Help} />`}
     ${lab.value?.isSample && html`<p class="banner" role="status">Sample: this lab has not run a cycle yet. What you see was
@@ -73,9 +74,30 @@ function Shell() {
     ${lab.value && html`<${Footer} />`}`;
 }
 
-const Help = () => html`<section class="help" aria-label="Keyboard">
+/** Words that the page can't do without. */
+const WORDS = [
+  ["champion", "the spec that nothing has been proven better than yet"],
+  ["child", "the champion with one or a few changes"],
+  ["cycle", "one pass of the lab: change, train, judge, record"],
+  ["trial", "a first, cheap training of a child, judged on validation data; it promotes nothing"],
+  ["attempt", "a child that did well enough to be judged on the holdout; it gets a generation's number, passed or not"],
+  ["control", "the champion, trained again beside the child with the same compute"],
+  ["holdout", "data that nobody who trains ever has"],
+  ["generalize", "the share of answers that are right on the holdout"],
+  ["recall", "the share of answers that are right on data like what was trained on"],
+  ["tone", "what the model predicts on a fixed probe; its drift is how far that moved"],
+  ["evidence", "an e-value: how much more likely the pairs are if the child is better; it may be looked at after every pair"],
+  ["error budget", "the share of false promotions that the contract allows for a lineage's whole life"],
+  ["karma", "what trials and good predictions earn; a scheduled attempt needs some"],
+  ["placebo", "the champion in disguise, slipped in to see whether the arbiter can be fooled"],
+  ["rung", "a place on the way where the children that are behind are dropped"],
+  ["arbiter", "the program that recomputes every score and decides"],
+];
+
+const Help = () => html`<section class="help" aria-label="Keyboard and words">
   ${LISTED.map(([, one]) => html`<span><kbd>${one.key}</kbd> ${one.title}</span>`)}
   <span><kbd>?</kbd> this list</span><span><kbd>Tab</kbd> and <kbd>Enter</kbd> everything else</span>
+  <dl class="words-list">${WORDS.map(([word, meaning]) => html`<div><dt>${word}</dt><dd>${meaning}</dd></div>`)}</dl>
 </section>`;
 
 function Training({ now }) {

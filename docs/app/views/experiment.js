@@ -4,7 +4,7 @@ import { Architecture } from "../architecture.js";
 import { Diff } from "../diff.js";
 import { Copy, Experiment, Facts, Loading, Notice, Outcome, Table, html, useAsked } from "../elements.js";
 import { Curves, Growth, Pairs } from "../evidence.js";
-import { between, brief, counted, digest, moment, percent, points, short } from "../format.js";
+import { between, brief, counted, digest, moment, odds, percent, points, short } from "../format.js";
 import { choose, href, route } from "../route.js";
 import { words } from "../spec.js";
 
@@ -48,10 +48,11 @@ function Shown({ row, parent, champion, own }) {
   return html`
     <p class="lead"><strong>${row.generation ? `${row.domain}/${row.generation}` : row.cycle}</strong> <${Outcome} of=${row.outcome} /><br />
       <span class="soft">${sentence(row)}</span></p>
-    ${row.placebo && html`<${Notice} title="A placebo.">The child was the champion in disguise, trained to see whether the arbiter can be fooled.<//>`}
+    ${row.placebo && html`<${Notice} title="A placebo.">What was trained and measured here is the champion in disguise, to see whether the arbiter can be fooled.
+      What the cycle had proposed instead was never taken to the holdout.<//>`}
     <${Decision} row=${row} />
     ${row.look && row.pairs?.some((pair) => pair.control) && html`<h2>Evidence</h2><div class="pair"><${Pairs} row=${row} /><${Growth} row=${row} /></div>`}
-    ${child && html`<h2>Hypothesis</h2><${Hypothesis} child=${child} row=${row} />`}
+    ${child && html`<h2>${row.placebo ? "What was proposed, and not measured" : "Hypothesis"}</h2><${Hypothesis} child=${child} row=${row} />`}
     ${row.children.length > 1 && html`<h2>Children of this cycle</h2><${Children} row=${row} at=${at} />`}
     ${spec && html`<h2>Spec</h2>
       ${against && html`<p class="hint">${counted(child?.mutations.length ?? 0, "change")} against
@@ -88,10 +89,11 @@ function Decision({ row }) {
   return html`<h2>${VERDICTS[row.outcome] ?? "How it stands"}</h2>
     ${row.reason && html`<ul class="reasons">${row.reason.split("; ").map((one) => html`<li>${one}</li>`)}</ul>`}
     ${look && html`<p>Over ${counted(look.pairs, "pair")} of trainings with fresh seeds it scored <strong>${points(look.gain)} points</strong> against its parent
-      (95 % interval ${between(look.low, look.high)}): ${percent(scores?.generalize)} against ${percent(control?.generalize)}.
-      The evidence came to ${brief(look.e_value)} : 1; attempt ${look.attempt} of this lineage needed ${brief(1 / look.level)} : 1.</p>`}
+      (95 % interval ${between(look.low, look.high)}). That is a cautious estimate, pulled towards 0 as the pairs are few: the scores are
+      ${" "}${percent(scores?.generalize)} against ${percent(control?.generalize)}.
+      The evidence came to ${odds(look.e_value)}; attempt ${look.attempt} of this lineage needed ${odds(1 / look.level)}.</p>`}
     ${!row.generation && row.control_validation !== undefined && html`<p>The best child was to beat its parent, retrained beside it (${percent(row.control_validation)} on validation), by
-      ${points(row.screen_margin)} points. Only then it is taken to the holdout.</p>`}
+      ${" "}${points(row.screen_margin).slice(1)} points. Only then it is taken to the holdout.</p>`}
     ${row.criteria?.length > 0 && html`<p class="hint">${failed ? `${failed} of ${row.criteria.length} criteria failed; all must hold.` : `All ${row.criteria.length} criteria hold.`}</p>
       <${Table} caption="Criteria of the contract" rows=${row.criteria} columns=${[
         { title: "criterion", value: (one) => WORDS[one.name] ?? one.name },
@@ -156,6 +158,7 @@ function Training({ row, child }) {
   const runs = attempt.length ? attempt : trial;
   const latency = row.runs.find((run) => run.latency_ms !== null && run.spec === child?.spec)?.latency_ms;
   return html`<${Curves} runs=${runs} />
+    ${runs.some((run) => run.arm === "control") && html`<p class="hint">Both have the same compute: whose step costs less takes more of them.</p>`}
     <${Facts} of=${[
       ["runs", `${row.runs.length}, ${row.runs.filter((run) => run.status === "finished").length} finished`],
       ["training compute", short(row.used_flops, "FLOPs")],
@@ -167,7 +170,7 @@ function Training({ row, child }) {
 
 function Again({ row }) {
   const whole = `make cycle SEED=${row.seed} ARGS="--domain ${row.domain} --children ${Math.max(1, row.children.length)}"`;
-  return html`<p class="hint">The same cycle from the same history gives the same children, results and decision${row.commit ? ": go back to the commit that it began with" : ""}.</p>
+  return html`<p class="hint">The same cycle from the same history gives the same children, results and decision${lab.value.isSample ? "; the sample's history is not in your checkout" : ""}.</p>
     <${Copy} text=${row.commit && !lab.value.isSample ? `git checkout ${row.commit} && ${whole}` : whole} />
     ${row.directory && html`<p class="hint">Train run 0 of the generation again from its frozen manifest, and compare the weights with those on record:</p>
       <${Copy} text=${`python -m aams reproduce ${row.generation} --domain ${row.domain}`} />`}`;

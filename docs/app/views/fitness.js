@@ -275,7 +275,7 @@ function Champions({ all: { cycles }, promoted }) {
   const rows = Math.max(ROWS, Number(route.value.params.rows) || 0);
   return html`<${Table} caption="Champions, the newest first" rows=${promoted.slice(0, rows)} columns=${[
       { title: "champion", value: (at) => html`<${Experiment} cycle=${cycles.id[at]}>${cycles.domain[at]}/${cycles.generation[at]}<//>` },
-      { title: "since (UTC)", kind: "time", value: (at) => moment(cycles.time[at]) },
+      { title: "begun (UTC)", kind: "time", value: (at) => moment(cycles.time[at]) },
       { title: "how", value: (at) => html`<${Outcome} of=${cycles.outcome[at]} />` },
       { title: "score", kind: "number", value: (at) => percent(cycles.fitness[at]) },
       { title: "parent, retrained", kind: "number", value: (at) => percent(cycles.control[at]) },

@@ -1,7 +1,7 @@
 // The first ten seconds: what the champions are, how sure that is, what happened last, and what stands in the way.
 import { lab, now } from "../data.js";
 import { Experiment, Facts, Outcome, Table, html } from "../elements.js";
-import { ago, between, brief, counted, lasting, moment, percent, points, short } from "../format.js";
+import { between, counted, lasting, moment, odds, percent, points, short } from "../format.js";
 import { href } from "../route.js";
 
 const LAST = 8;
@@ -14,8 +14,8 @@ export function Home() {
   const refused = summary.attempts.map((cycle) => summary.rows[cycle]).find((row) => row.outcome === "rejected");
   const named = (row) => Object.entries(summary.rows).find(([, one]) => one === row)?.[0];
   return html`
-    <p class="lead">A lab that evolves neural-network architectures. Every champion below was retrained beside its parent,
-      recomputed from its weights on a holdout that was not in its bundle, and decided by a contract.</p>
+    <p class="lead">A lab that changes small neural networks step by step. A change is kept only if it beats the champion of
+      its day in repeated trainings side by side, on data that neither has seen, by more than luck explains.</p>
     <h2>Champions</h2>
     <div class="cards">${domains.map((domain) => html`<${Champion} domain=${domain} />`)}
       ${domains.length === 0 && html`<p class="soft">None yet: run <code>make cycle</code>.</p>`}</div>
@@ -23,11 +23,14 @@ export function Home() {
     ${promoted.length
       ? html`<ul class="news">${promoted.slice(0, 3).map((row) => html`<li><${Experiment} cycle=${named(row)}>${row.domain}/${row.generation}<//>
           <span class="soft"> ${moment(row.time)}</span>: ${row.change || "the champion was changed"},
-          <strong> ${points(row.look?.gain)} points</strong> <span class="soft">(95 %: ${between(row.look?.low, row.look?.high)})</span></li>`)}</ul>`
+          <strong> ${points(row.look?.gain)} points</strong> <span class="soft">(95 %: ${between(row.look?.low, row.look?.high)})</span></li>`)}</ul>`
       : html`<p class="soft">Nothing was promoted yet.</p>`}
-    ${refused && html`<p>The last attempt that was turned down: <${Experiment} cycle=${named(refused)}>${refused.domain}/${refused.generation}<//>,
-      because ${refused.reason ? lower(refused.reason) : "it was not proven"}.</p>`}
-    <h2>Where the lab stands</h2>
+    ${refused && html`<p>The last attempt that was turned down: <${Experiment} cycle=${named(refused)}>${refused.domain}/${refused.generation}<//>
+      ${refused.look && refused.look.e_value * refused.look.level < 1
+        ? html` (${refused.change}), ${points(refused.look.gain)} points <span class="soft">(95 %: ${between(refused.look.low, refused.look.high)})</span>
+          ${" "}after ${counted(refused.look.pairs, "pair")} of trainings. Its evidence was ${odds(refused.look.e_value)}; ${odds(1 / refused.look.level)} was needed.`
+        : html`, because ${lower(refused.reason ?? "it was not proven")}.`}</p>`}
+    <h2>${lab.value.isSample ? `Where the lab stood on ${moment(summary.ledger.newest)} UTC` : "Where the lab stands"}</h2>
     <div class="cards">${Object.keys(summary.states).map((domain) => html`<${Standing} domain=${domain} />`)}</div>
     <h2>Last cycles</h2>
     <${Table} caption="The newest cycles" rows=${summary.newest.slice(0, LAST)} columns=${[
@@ -52,25 +55,35 @@ function tried(row) {
 function Champion({ domain }) {
   const { summary } = lab.value;
   const champion = summary.champions[domain];
-  const { scores, look, root } = champion;
-  const score = scores?.generalize;
-  const overBaseline = score - root.scores?.generalize;
+  const { scores, look, root, line } = champion;
   const isRoot = champion.generation === root.generation;
   const change = summary.rows[champion.cycle]?.change;
   return html`<article class="card">
     <h3>${domain} · <${Experiment} cycle=${champion.cycle}>${champion.generation}<//></h3>
-    <div class="big">${percent(score)}</div>
-    <p>${isRoot
-      ? html`The baseline: nothing has been proven better yet.`
-      : html`<strong>${points(overBaseline)} points</strong> over the baseline ${root.generation} (${percent(root.scores?.generalize)}).`}</p>
-    ${look && html`<p>Against its parent ${champion.parent}: ${points(look.gain)} points, 95 % interval ${between(look.low, look.high)}.
-      Evidence ${brief(look.e_value)} : 1, ${brief(1 / look.level)} : 1 was needed, from ${counted(look.pairs, "paired training")}.</p>`}
+    <div class="big">${percent(scores?.generalize)}</div>
+    <p class="soft">of the answers on unseen data are right</p>
+    ${isRoot ? html`<p>The baseline: nothing has been proven better yet.</p>` : html`<${Gain} domain=${domain} champion=${champion} />`}
+    ${look && html`<p>The last step, against ${champion.parent}: ${points(look.gain)} points, 95 % interval ${between(look.low, look.high)}, from
+      ${" "}${counted(look.pairs, "pair")} of trainings. Evidence ${odds(look.e_value)}; ${odds(1 / look.level)} was needed.</p>`}
     ${change && !isRoot && html`<p class="soft">${change}</p>`}
     <${Facts} of=${[
-      ["champion since", moment(champion.since)],
-      ["line", html`<a href=${href("lineage", { domain })}>${champion.line.join(" → ")}</a>`],
+      ["promoted", moment(champion.since)],
+      ["line", html`<a href=${href("lineage", { domain })}>${line.join(" → ")}</a>`],
     ]} />
   </article>`;
+}
+
+/** How far a champion is from its baseline: by its proven steps, as scores of different generations rest on different
+ * blocks of the holdout; by its scores alone where the summary no longer has every step. */
+function Gain({ domain, champion }) {
+  const { summary } = lab.value;
+  const { line, root, scores } = champion;
+  const rows = Object.values(summary.rows);
+  const steps = line.slice(1).map((name) => rows.find((row) => row.domain === domain && row.generation === name && row.look)?.look.gain);
+  const known = steps.every((gain) => gain !== undefined);
+  const gain = known ? steps.reduce((sum, one) => sum + one, 0) : scores?.generalize - root.scores?.generalize;
+  return html`<p>About <strong>${points(gain)} points</strong> over the baseline ${root.generation}${known && steps.length > 1 ? `, in ${steps.length} proven steps (${steps.map(points).join(", ")})` : ""}.
+    <span class="soft"> The baseline scored ${percent(root.scores?.generalize)} on its own part of the unseen data.</span></p>`;
 }
 
 /** What a scheduled cycle would wait for; the contract's numbers, the ledger's facts. */
@@ -93,13 +106,13 @@ function Standing({ domain }) {
   return html`<article class="card">
     <h3>${domain}</h3>
     <p><strong>${open ? `${open.phase}${open.generation ? ` ${open.generation}` : ""}, for ${lasting((now() - Date.parse(open.since)) / 1000)}` : "Idle"}</strong>
-      ${!open && found && html`<span class="soft">${found.rest > 0 ? ` · cooling down, ${lasting(found.rest)} left` : " · a scheduled cycle may begin"}</span>`}</p>
+      ${!open && found && html`<span class="soft"> · ${found.rest > 0 ? `a scheduled cycle may begin from ${moment(new Date(now() + 1000 * found.rest).toISOString())} UTC` : "a scheduled cycle may begin"}; a person may start one at any time</span>`}</p>
     <${Facts} of=${[
-      ...(found ? [["karma for an attempt", `${found.karma} of ${found.needed}`], ["compute left this month", short(found.left, "FLOPs")]] : []),
-      ["error budget spent", alpha ? `${(state.alpha_spent).toPrecision(2)} of ${alpha}` : brief(state.alpha_spent)],
-      ...(alpha ? [["evidence the next needs", `${brief(1 / (alpha * state.share))} : 1`]] : []),
-      ["attempts, accepted", `${summary.totals[domain].attempts}, ${summary.totals[domain].accepted}`],
-      ["placebos let through", placebos.revealed ? `${placebos.promoted} of ${placebos.revealed} (95 %: ${percent(placebos.low, 0)} to ${percent(placebos.high, 0)})` : "none tried yet"],
+      ...(found ? [["karma", `${found.karma} (${found.needed} needed for a scheduled attempt)`], ["compute left this month", short(found.left, "FLOPs")]] : []),
+      ["error budget spent", alpha ? `${state.alpha_spent.toPrecision(2)} of ${alpha}` : state.alpha_spent.toPrecision(2)],
+      ...(alpha ? [["evidence the next attempt needs", odds(1 / (alpha * state.share))]] : []),
+      ["attempts, promoted", `${state.attempts}, ${(summary.champions[domain]?.line.length ?? 1) - 1}`],
+      ["placebos let through", placebos.revealed ? `${placebos.promoted} of ${placebos.revealed} (95 %: ${percent(placebos.low, 0)} to ${percent(placebos.high, 0)})` : "none tried yet"],
     ]} />
   </article>`;
 }

@@ -11,13 +11,14 @@ export function Operators() {
   const { summary, contract } = lab.value;
   const { domain = "" } = route.value.params;
   const chosen = summary.operators.filter((one) => !domain || one.domain === domain);
-  const sorted = [...chosen].sort((one, other) => (other.mean ?? -9) - (one.mean ?? -9) || other.children - one.children);
+  const sorted = [...chosen].sort((one, other) => (other.low !== null) - (one.low !== null) || (other.mean ?? -9) - (one.mean ?? -9) || other.children - one.children);
   const reach = Math.max(0.005, ...sorted.flatMap(({ mean, low, high }) => [mean, low, high]).filter((value) => value !== null).map(Math.abs));
   const predictions = summary.predictions.filter((one) => !domain || one.domain === domain);
   const download = () => save("operators.csv", csv(COLUMNS, sorted.map((one) => COLUMNS.map((name) => one[name]))));
   return html`
     <p class="hint">What each operator's children scored on validation against their parent, retrained in the same bundle. Intervals are 95 %
-      and normal; a screen is not a proof: what is promoted is decided on the holdout.</p>
+      and normal; those with one score have none and come last. A child of two operators counts for both. A screen is no proof: what is
+      promoted is decided on the holdout.</p>
     <form class="filters" onSubmit=${(event) => event.preventDefault()}>
       <${Choice} label="domain" value=${domain} choose=${(value) => choose({ domain: value })} options=${[["", "all"], ...Object.keys(summary.totals).map((name) => [name, name])]} />
       <button type="button" onClick=${download}>Download CSV</button></form>
