@@ -31,7 +31,8 @@ class Place:
         for name in names:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+                left_out = shutil.ignore_patterns("__pycache__", "*.safetensors")
+                shutil.copytree(ROOT / name, self.folder / name, symlinks=True, ignore=left_out)
             else:
                 shutil.copy(ROOT / name, self.folder / name)
 

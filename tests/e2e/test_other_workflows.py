@@ -117,16 +117,18 @@ def test_the_spec_gate_prices_a_strangers_spec_and_shows_errors_on_their_lines_r
 def test_pages_publishes_docs_as_it_is_on_main_and_nothing_else(place: Place, tmp_path: Path) -> None:
     place.copy(".github/workflows/pages.yml", "README.md")
     place.push("nothing to publish yet")
-    place.copy("docs")
+    place.copy("docs", "specs/history")
     place.push("a page")
     (run,) = place.runs()
     assert (run.event, run.conclusion) == ("push", "success"), run.log
     published = tmp_path / "site" / "runs" / "artifacts" / str(run.id) / "github-pages"
-    assert contents(published) == contents(ROOT / "docs")
+    archives = {f"history/{name}": content for name, content in contents(ROOT / "specs" / "history").items()}
+    assert contents(published) == contents(ROOT / "docs") | archives
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".safetensors")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.mark.hub

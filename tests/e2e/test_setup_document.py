@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "setup-github.md").read_text(encoding="utf-8")
 APP = 123456
 ABSENT = ("tests/", ".github/workflows/ci.yml")
-SHIPPED_EMPTY = ("safety/allowed_signers", "logs/", "specs/", "docs/metrics.json", "docs/data/")
+SHIPPED_EMPTY = ("safety/allowed_signers", "logs/", "specs/", "docs/metrics.json", "docs/feed.xml", "docs/data/")
 
 pytestmark = [
     pytest.mark.hub,
