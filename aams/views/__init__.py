@@ -21,6 +21,7 @@ from aams.views.logs import evolution_log, lineage_table
 from aams.views.rows import experiments
 from aams.views.summary import summary
 from safety.ledger import Recorded, up_to
+from safety.state import fold
 
 __all__ = ["METRICS", "SHARD_ROWS", "acceptable", "compile_views", "experiments", "write_views"]
 
@@ -36,7 +37,8 @@ def compile_views(ledger: Sequence[Recorded]) -> dict[str, bytes]:
     Returns:
         Content by path relative to the lab's root.
     """
-    rows = experiments(ledger)
+    state = fold(ledger)
+    rows = experiments(ledger, state)
     shards = {f"data/experiments-{index:04d}.json": part for index, part in enumerate(_parts(rows, SHARD_ROWS))}
     columns = {
         f"data/columns-{index:04d}.json": columns_of(part) for index, part in enumerate(_parts(rows, COLUMN_ROWS))
@@ -44,10 +46,10 @@ def compile_views(ledger: Sequence[Recorded]) -> dict[str, bytes]:
     return {
         "logs/experiments.jsonl": _lines(rows),
         "logs/evolution_log.jsonl": _lines(evolution_log(ledger)),
-        "logs/lineage.csv": lineage_table(ledger),
+        "logs/lineage.csv": lineage_table(ledger, state),
         **{f"docs/{name}": _json(data) for name, data in {**shards, **columns}.items()},
         FEED: feed(rows),
-        METRICS: _json(summary(ledger, rows) | {"shards": list(shards), "columns": list(columns)}),
+        METRICS: _json(summary(ledger, rows, state) | {"shards": list(shards), "columns": list(columns)}),
     }
 
 

@@ -25,7 +25,7 @@ from safety.events import (
     facts_of,
 )
 from safety.ledger import Recorded
-from safety.state import fold
+from safety.state import State
 
 
 def evolution_log(ledger: Iterable[Recorded]) -> list[dict[str, Any]]:
@@ -100,12 +100,12 @@ LINEAGE_COLUMNS = (
 )
 
 
-def lineage_table(ledger: Sequence[Recorded]) -> bytes:
+def lineage_table(ledger: Sequence[Recorded], state: State) -> bytes:
     """One line for every verdict, as CSV."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, LINEAGE_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    lineages = fold(ledger).lineages
+    lineages = state.lineages
     for entry, _ in ledger:
         facts = facts_of(entry)
         if isinstance(facts, Verdict):

@@ -30,14 +30,18 @@ from safety.events import (
     facts_of,
 )
 from safety.ledger import Recorded
-from safety.state import Lineage, fold
+from safety.state import Lineage, State, fold
 
 DIGITS = 6
 """Of an e-value."""
 
 
-def experiments(ledger: Sequence[Recorded]) -> list[dict[str, Any]]:
-    """One row for every cycle, oldest first."""
+def experiments(ledger: Sequence[Recorded], state: State | None = None) -> list[dict[str, Any]]:
+    """One row for every cycle, oldest first.
+
+    Args:
+        state: what the ledger folds to, where that is known already.
+    """
     rows: dict[str, dict[str, Any]] = {}
     pairs: dict[str, list[Pair]] = {}
     for entry, digest in ledger:
@@ -48,7 +52,7 @@ def experiments(ledger: Sequence[Recorded]) -> list[dict[str, Any]]:
             pairs.setdefault(entry.cycle, []).extend(facts.pairs)
         _add(rows[entry.cycle], facts)
         rows[entry.cycle]["entries"].append({"event": entry.event, "time": entry.time, "digest": digest})
-    _look_up(rows, fold(ledger).lineages)
+    _look_up(rows, (state or fold(ledger)).lineages)
     for cycle, taken in pairs.items():
         row = rows[cycle]
         row["pairs"] = to_data(tuple(taken))

@@ -16,7 +16,7 @@ from aams.views.rows import best_child, is_attempt, mutations_of
 from evaluator.statistics import binomial_interval, level
 from safety.checkpoint import take
 from safety.ledger import Recorded
-from safety.state import Lineage, State, fold
+from safety.state import Lineage, State
 
 NEWEST_ROWS = 80
 BEST_ROWS = 40
@@ -44,9 +44,8 @@ FIELDS = (
 """What the first page gets of a row; the shards have all of it."""
 
 
-def summary(ledger: Sequence[Recorded], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summary(ledger: Sequence[Recorded], rows: Sequence[Mapping[str, Any]], state: State) -> dict[str, Any]:
     """Sum a lab up."""
-    state = fold(ledger)
     attempts = [row for row in rows if is_attempt(row)]
     best = sorted(
         (row for row in attempts if row.get("scores") and not row.get("placebo")),

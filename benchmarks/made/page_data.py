@@ -28,6 +28,7 @@ from safety.clock import later
 from safety.ledger import Recorded, entry_bytes
 from safety.seal import seal
 from safety.signatures import Statement
+from safety.state import fold
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILDREN = 4
@@ -194,7 +195,7 @@ def compiled(ledger: Sequence[Recorded], rows: Sequence[dict[str, Any]]) -> dict
         for index, start in enumerate(range(0, len(rows), COLUMN_ROWS))
     }
     shards = [f"data/experiments-{index:04d}.json" for index in range(-(-len(rows) // SHARD_ROWS))]
-    whole = summary(ledger, rows) | {"shards": shards, "columns": list(files)}
+    whole = summary(ledger, rows, fold(ledger)) | {"shards": shards, "columns": list(files)}
     return {**files, "metrics.json": _json(whole)}
 
 

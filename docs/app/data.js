@@ -6,7 +6,7 @@ const ROWS = 1_000;
 const COLUMN_ROWS = 10_000;
 const POLL_MS = 2000;
 
-/** @typedef {{name: string, isSample: boolean, summary: Record<string, any>, contract: Record<string, any> | null}} Lab */
+/** @typedef {{isSample: boolean, summary: Record<string, any>, contract: Record<string, any> | null}} Lab */
 
 /** The lab that is shown, once it is known. @type {{value: Lab | null}} */
 export const lab = signal(null);
@@ -48,7 +48,7 @@ export async function open() {
     if (isSample) summary = await read("metrics.sample.json");
     if (summary?.schema_version !== 1) throw new Error("metrics.json is of another version than this page");
     const contract = await read("contract.json").catch(() => null);
-    lab.value = { name: document.title, isSample, summary, contract };
+    lab.value = { isSample, summary, contract };
   } catch (error) {
     trouble.value = error.message;
   }
