@@ -1,6 +1,6 @@
 // What the page takes from others, and no more of it. `make site` bundles it.
-export { Fragment, h, render } from "preact";
-export { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+export { h, render } from "preact";
+export { useEffect, useMemo, useRef, useState } from "preact/hooks";
 export { batch, computed, effect, signal } from "@preact/signals";
 export { default as htm } from "htm";
 export { default as uPlot } from "uplot";
