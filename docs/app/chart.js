@@ -36,7 +36,8 @@ function readColours() {
   return colours;
 }
 
-/** Width of an element in pixels, and again when it changes. @returns {[{current: any}, number]} */
+/** Width of an element in pixels, and again when it changes; 0 until it is known, while the element should be `aria-busy`.
+ * @returns {[{current: any}, number]} */
 export function useWidth() {
   const element = useRef(null);
   const [width, set] = useState(0);
@@ -104,7 +105,7 @@ export function Plot({ options, data, label, height = 380, hover }) {
     if (width && plot.current && plot.current.width !== width) plot.current.setSize({ width, height });
   }, [width]);
   return html`<div class=${`chart${found?.cycle ? " opens" : ""}`}>
-    <div role="img" aria-label=${label} ref=${element}></div>
+    <div role="img" aria-label=${label} aria-busy=${width === 0} ref=${element}></div>
     ${found && html`<${Tip} left=${found.left} top=${found.top} width=${width}>${found.tip}<//>`}
   </div>`;
 }

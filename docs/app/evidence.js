@@ -1,27 +1,16 @@
 // What an attempt's decision rests on, drawn: the difference in each pair, and how the evidence grew.
-import { scaleLinear, scaleLog, useEffect, useRef, useState } from "../vendor.js";
+import { scaleLinear, scaleLog } from "../vendor.js";
+import { useWidth } from "./chart.js";
 import { html } from "./elements.js";
 import { brief, points } from "./format.js";
 
 const LEFT = 52, RIGHT = 12, TOP = 16, BOTTOM = 30;
 
-/** Width of the element that a figure lies in. */
-export function useWidth() {
-  const ref = useRef(null);
-  const [width, set] = useState(0);
-  useEffect(() => {
-    const watch = new ResizeObserver(([entry]) => set(Math.floor(entry.contentRect.width)));
-    watch.observe(ref.current);
-    return () => watch.disconnect();
-  }, []);
-  return [ref, width];
-}
-
 /** A figure with two axes; one with links in it is a group.
  * @param {{label: string, caption: any, tall?: number, draw: (width: number, tall: number) => any, role?: "img" | "group"}} props */
 export function Figure({ label, caption, tall = 220, draw, role = "img" }) {
   const [ref, width] = useWidth();
-  return html`<figure ref=${ref}>
+  return html`<figure ref=${ref} aria-busy=${width === 0}>
     ${width > 0 && html`<svg role=${role} aria-label=${label} width=${width} height=${tall} viewBox=${`0 0 ${width} ${tall}`}>${draw(width, tall)}</svg>`}
     <figcaption>${caption}</figcaption>
   </figure>`;

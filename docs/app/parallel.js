@@ -114,7 +114,7 @@ export function Parallel({ axes, count, brushes, isShown, label, drag, drop }) {
     start.current = null;
     drop();
   };
-  return html`<div class="parallel" ref=${element} tabindex="0" role="region" aria-label="Parallel coordinates"><div class="chart">
+  return html`<div class="parallel" ref=${element} aria-busy=${outer === 0} tabindex="0" role="region" aria-label="Parallel coordinates"><div class="chart">
     <canvas ref=${canvas} role="img" aria-label=${label}></canvas>
     ${outer > 0 && html`<svg width=${width} height=${TOP + TALL + STUB} aria-hidden="true">
       ${axes.map((axis, at) => html`<${Line} key=${axis.name} axis=${axis} x=${EDGE + at * gap} room=${gap} isOdd=${at % 2 === 1} brush=${brushes.get(axis.name)}

@@ -45,7 +45,7 @@ export function Scatter({ points, front, champion, aside, xAxis, yAxis, label, d
     event.shiftKey ? toggle(at) : open(at);
   };
   const place = (at) => [scales.x(points.x[at]), scales.y(points.y[at])];
-  return html`<div class=${`chart scatter${hovered === null ? "" : " opens"}`} ref=${element} onPointerMove=${(event) => hover(under(event))}
+  return html`<div class=${`chart scatter${hovered === null ? "" : " opens"}`} ref=${element} aria-busy=${width === 0} onPointerMove=${(event) => hover(under(event))}
       onPointerDown=${(event) => (before.current = { at: hovered, isTouch: event.pointerType === "touch" })} onPointerLeave=${() => hover(null)} onClick=${act}>
     <canvas ref=${canvas} role="img" aria-label=${label}></canvas>
     ${scales && html`<svg width=${width} height=${tall} aria-hidden=${front.length === 0}>

@@ -198,10 +198,11 @@ class Reader:
 
     def settle(self) -> None:
         """Wait until the view has read what it shows."""
+        self.page.evaluate("new Promise((done) => setTimeout(done))")  # the page hears of its new address first
         self.page.locator("main h1").wait_for(state="attached")
         self.page.locator("main > :nth-child(2), main .notice").first.wait_for(state="attached")
         self.page.locator("p.state").first.wait_for(state="detached")
-        self.page.locator("main figure:not(:has(svg, canvas))").first.wait_for(state="detached")
+        self.page.locator("main [aria-busy=true]").first.wait_for(state="detached")
 
     def choose(self, title: str, value: str) -> None:
         """Choose one of a list of choices, by the list's title."""

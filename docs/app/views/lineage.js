@@ -98,7 +98,7 @@ function Canvas({ all, tree, lanes, lit, colours, shades, colour }) {
       </span>
       <span class="soft keys">Drag to move, <kbd>Ctrl</kbd> and wheel to zoom; <kbd>↑</kbd> <kbd>↓</kbd> go through generations, <kbd>Enter</kbd> opens one.</span>
     </div>
-    <div class=${`chart tree${focus >= 0 ? " opens" : ""}`} ref=${box}>
+    <div class=${`chart tree${focus >= 0 ? " opens" : ""}`} ref=${box} aria-busy=${width === 0}>
       <canvas role="img" tabindex="0" aria-label=${labelOf(all, lanes)} ref=${canvas} onKeyDown=${press}
         onPointerMove=${(event) => event.buttons || setFocus(under(tree, view, event))} onPointerLeave=${() => setFocus(-1)}
         onClick=${(event) => open(under(tree, view, event))}></canvas>
