@@ -129,7 +129,18 @@ def dispatch(
         A dispatch whose archive and manifest are on disk below `.aams/work/<cycle>/<stage>-<batch>/`.
     """
     files = bundle.contents(plan.specs, prepared.interface, prepared.arrays)
-    inputs = Inputs(
+    inputs = declare(plan, prepared, contract, files)
+    manifest = freeze(inputs, seal(inputs))
+    work = _place(root, plan.cycle, plan.stage, plan.batch)
+    shutil.rmtree(work, ignore_errors=True)
+    archive = bundle.pack(manifest, files, work)
+    write_manifest(work / "manifest.json", manifest)
+    return Dispatch(plan.cycle, plan.stage, plan.batch, manifest, archive, work)
+
+
+def declare(plan: Plan, prepared: Prepared, contract: Contract, files: Mapping[str, bytes]) -> Inputs:
+    """Everything that a plan's training may depend on: equal arguments give equal inputs, on any machine."""
+    return Inputs(
         schema_version=1,
         cycle=plan.cycle,
         stage=plan.stage,
@@ -148,12 +159,6 @@ def dispatch(
         budget=contract.budget,
         confinement=contract.confinement,
     )
-    manifest = freeze(inputs, seal(inputs))
-    work = _place(root, plan.cycle, plan.stage, plan.batch)
-    shutil.rmtree(work, ignore_errors=True)
-    archive = bundle.pack(manifest, files, work)
-    write_manifest(work / "manifest.json", manifest)
-    return Dispatch(plan.cycle, plan.stage, plan.batch, manifest, archive, work)
 
 
 def find(root: Path, cycle: str, stage: Stage, batch: int) -> Dispatch | None:

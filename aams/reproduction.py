@@ -24,11 +24,10 @@ from compiler.cost import estimate
 from domains import prepare
 from evaluator.results import Returned, read_results
 from safety import store
-from safety.archive import generation_path, manifest_name
+from safety.archive import archived_manifest, generation_path
 from safety.contract import CONTRACT_PATH, load_contract
 from safety.events import Frozen, Opened, Trained, facts_of
 from safety.ledger import read_ledger
-from safety.manifest import manifest_digest, read_manifest
 from safety.state import Generation, Lineage, fold
 
 CACHE = ".aams/cache"
@@ -180,13 +179,7 @@ def _look_up(root: Path, domain: str, name: str) -> _Record:
     trained = [one for one in facts if isinstance(one, Trained) and one.stage != "trial"]
     bundles = []
     for one in (one for one in facts if isinstance(one, Frozen) and one.stage != "trial"):
-        path = directory / manifest_name(one.batch)
-        manifest = read_manifest(path)
-        if manifest_digest(manifest.inputs) != one.manifest:
-            raise failure(
-                "is not the manifest that the ledger names", one.manifest, "restore it from Git", file=str(path)
-            )
-        bundles.append((manifest, trained[one.batch]))
+        bundles.append((archived_manifest(directory, one), trained[one.batch]))
     return _Record(generation, directory, tuple(bundles), opened)
 
 

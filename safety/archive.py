@@ -20,7 +20,10 @@ from pathlib import Path
 from aams.canonical import SHA256, sha256
 from aams.errors import AamsError, Problem, failure
 from aams.files import digest_file, is_leftover, list_files, read_bounded, sync_directory
+from aams.records import Manifest
 from safety import store
+from safety.events import Frozen
+from safety.manifest import manifest_digest, read_manifest
 
 HISTORY = "specs/history"
 WEIGHTS = "model.safetensors"
@@ -58,6 +61,21 @@ class Checked:
 def manifest_name(batch: int) -> str:
     """File of one bundle's manifest: `manifest.json`, and `manifest-1.json` and on where an attempt asked for more."""
     return f"manifest-{batch}.json" if batch else "manifest.json"
+
+
+def archived_manifest(directory: Path, frozen: Frozen) -> Manifest:
+    """The manifest of one of a generation's bundles, as it went on record.
+
+    Raises:
+        AamsError: it is not in the directory, or another one is.
+    """
+    path = directory / manifest_name(frozen.batch)
+    manifest = read_manifest(path)
+    if manifest_digest(manifest.inputs) != frozen.manifest:
+        raise failure(
+            "is not the manifest that the ledger names", frozen.manifest, "restore it from Git", file=str(path)
+        )
+    return manifest
 
 
 def generation_path(root: Path, domain: str, directory: str) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from aams.canonical import digest
 from aams.cycle.lab import Ended, Lab
+from aams.cycle.planned import check_archived
 from aams.cycle.sealed import sealed_child
 from aams.cycle.signing import can_sign, expiry, repository, signed
 from aams.errors import AamsError, Problem, failure
@@ -60,7 +61,7 @@ def approve(lab: Lab, domain: str, generation: str, review: Reviewed | None = No
         review: whose review the second key stands for, where a merge was the approval.
 
     Raises:
-        AamsError: it does not wait, or a signature does not hold; nothing is recorded.
+        AamsError: it does not wait, a signature does not hold, or what was tested has changed; nothing is recorded.
     """
     cycle = _waiting(lab, domain, generation)
     if cycle.phase != "COMMIT":  # else a killed command signed it, and got no further
@@ -99,6 +100,8 @@ def _waiting(lab: Lab, domain: str, generation: str) -> Cycle:
 
 def _sign(lab: Lab, cycle: Cycle, review: Reviewed | None = None) -> None:
     """Check the first key's signatures, sign as the second, ask the gates, and record it: HEAD moves here."""
+    if not cycle.recalled:
+        check_archived(lab, cycle)
     generation = cycle.recalled or cycle.generation
     champion = lab.lineage(cycle.domain).champion
     before = champion.generation if champion else ""

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aams.cycle.lab import CACHE, Lab, baseline, predecessor_spec, proposed_specs, spec_file
+from aams.cycle.lab import CACHE, Lab
+from aams.cycle.planned import check_frozen, plan_of
 from aams.cycle.sealed import handed_over
-from aams.dispatch import Dispatch, find, trusted_digests
-from aams.errors import Problem, ResultError, failure
+from aams.dispatch import Dispatch, find
+from aams.errors import Problem, ResultError
 from aams.files import write_whole
 from aams.records import Arm, Cost, Run, Spec
-from compiler import spec as specs
-from compiler.cost import estimate
 from compiler.render import render
 from domains import prepare
 from domains.base import Prepared
@@ -66,27 +65,14 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
     """Gather what a dispatch trained, and render its models with this checkout's templates.
 
     Raises:
-        AamsError: contract, data, templates or evaluator are not those that were frozen, or the bundle trains a spec
-            that is not the cycle's.
+        AamsError: the bundle is not what this checkout would freeze for its cycle.
     """
-    inputs = dispatch.manifest.inputs
-    domain = inputs.domain
-    prepared = prepare(domain, inputs.corpus, cache=lab.root / CACHE)
-    now = trusted_digests(prepared, lab.contract)
-    for name in sorted(now.keys() | inputs.digests.keys()):
-        if now.get(name) != inputs.digests.get(name):
-            advice = f"restore it, or close the cycle: aams abandon {dispatch.cycle}"
-            raise failure("changed after the freeze", now.get(name, "nothing"), advice, path=name)
-    handed = [handed_over(lab, dispatch.cycle)] if dispatch.stage == "attempt" else []
-    parents = [specs.read(spec_file(lab, domain, inputs.parent))] if inputs.parent else []
-    likely = (baseline(domain), *parents, *predecessor_spec(lab, domain), *handed)
-    known = {one.id: one for one in likely} | proposed_specs(lab, dispatch.cycle)
-    wanted = sorted({run.spec for run in inputs.runs})
-    strange = [name for name in wanted if name not in known]
-    if strange:
-        raise failure("trains a spec that nobody proposed", strange[0], path="runs")
-    trained = {name: known[name] for name in wanted}
-    costs = {name: estimate(spec.tree, prepared.interface) for name, spec in trained.items()}
+    cycle = lab.state.open_cycles[dispatch.cycle]
+    prepared = prepare(cycle.domain, cycle.opened.corpus, cache=lab.root / CACHE)
+    handed = handed_over(lab, dispatch.cycle) if dispatch.stage == "attempt" else None
+    plan, costs = plan_of(lab, cycle, dispatch.stage, dispatch.batch, prepared, handed)
+    check_frozen(lab, plan, dispatch.manifest.inputs, prepared)
+    trained = {spec.id: spec for spec in plan.specs}
     models = {name: dispatch.work / "arbiter" / f"{name}.py" for name in trained}
     desk = Desk(lab, dispatch, prepared, trained, costs, models)
     for name, spec in trained.items():

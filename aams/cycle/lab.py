@@ -24,7 +24,7 @@ from safety.clock import utc_now
 from safety.contract import CONTRACT_PATH, Contract, load_contract
 from safety.events import Closed, Ending, Facts, Proposed, facts_of
 from safety.ledger import Recorded, append, next_entry, read_ledger, recorded_as
-from safety.state import Lineage, State, add, fold, predecessor
+from safety.state import Lineage, State, add, fold
 
 PERSON = "person"
 """Trigger of a cycle that a person runs from its start to its end."""
@@ -184,12 +184,6 @@ def champion_spec(lab: Lab, domain: str) -> Spec:
     """The champion as it was archived; before the first root the domain's baseline."""
     champion = lab.lineage(domain).champion
     return specs.read(spec_file(lab, domain, champion.generation)) if champion else baseline(domain)
-
-
-def predecessor_spec(lab: Lab, domain: str) -> list[Spec]:
-    """The spec of the champion that the present one replaced; none for a root."""
-    found = predecessor(lab.lineage(domain))
-    return [specs.read(spec_file(lab, domain, found.name))] if found else []
 
 
 def spec_file(lab: Lab, domain: str, generation: str) -> Path:

@@ -6,14 +6,13 @@ it takes the child that the arbiter handed over, whichever that is.
 
 from __future__ import annotations
 
-from aams.cycle.lab import CACHE, Lab, champion_spec, predecessor_spec
+from aams.cycle.lab import CACHE, Lab
+from aams.cycle.planned import plan_of
 from aams.cycle.proposal import freeze
 from aams.cycle.sealed import handed_over
-from aams.dispatch import Dispatch, Plan, plan_runs
+from aams.dispatch import Dispatch
 from aams.errors import failure
-from aams.records import Spec
-from compiler.cost import estimate
-from domains import DOMAINS, prepare
+from domains import prepare
 from safety.lifecycle import Cycle, due_bundle
 
 
@@ -31,35 +30,9 @@ def proceed(lab: Lab, name: str) -> Dispatch:
     """
     cycle = lab.state.open_cycles[name]
     due = due_bundle(cycle)
-    champion = lab.lineage(cycle.domain).champion
-    if not wants_pairs(cycle) or due is None or champion is None:
+    if not wants_pairs(cycle) or due is None:
         raise failure("wants no further bundle", name, "see how it stands with `aams status`")
     stage, batch = due
     prepared = prepare(cycle.domain, cycle.opened.corpus, cache=lab.root / CACHE)
-    parent, child = _arms(lab, cycle)
-    costs = {one.id: estimate(one.tree, prepared.interface) for one in (parent, child)}
-    limits, compute = lab.contract.promotion, DOMAINS[cycle.domain].COMPUTE_FLOPS
-    pairs = range(batch * limits.pairs_min, min((batch + 1) * limits.pairs_min, limits.pairs_max))
-    plan = Plan(
-        cycle=name,
-        stage=stage,
-        batch=batch,
-        domain=cycle.domain,
-        generation=cycle.generation,
-        sealed=cycle.sealed,
-        parent=cycle.opened.parent,
-        parent_weights=champion.weights,
-        specs=(parent, child),
-        runs=plan_runs(stage, parent, [child], costs, compute, name, pairs),
-        compute_flops=compute,
-    )
-    return freeze(lab, plan, prepared, costs)
-
-
-def _arms(lab: Lab, cycle: Cycle) -> tuple[Spec, Spec]:
-    """What the control trains and what the child does; the champion is the child of its own re-challenge."""
-    champion = champion_spec(lab, cycle.domain)
-    if cycle.generation:
-        return champion, handed_over(lab, cycle.id)
-    (before,) = predecessor_spec(lab, cycle.domain)
-    return before, champion
+    child = handed_over(lab, name) if stage == "attempt" else None
+    return freeze(lab, *plan_of(lab, cycle, stage, batch, prepared, child), prepared)

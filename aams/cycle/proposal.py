@@ -11,6 +11,7 @@ from aams import git
 from aams.canonical import digest
 from aams.cycle.desk import left_behind
 from aams.cycle.lab import CACHE, PERSON, Ended, Lab, Request, baseline, champion_spec, champion_text, for_champion
+from aams.cycle.planned import plan_of
 from aams.cycle.signing import can_sign, expiry, signed
 from aams.cycle.verdict import abandon
 from aams.dispatch import Dispatch, Plan, flops, plan_runs
@@ -116,23 +117,10 @@ def propose(lab: Lab, request: Request) -> Dispatch | Ended:
         return lab.end(cycle, "nothing-to-try", _why_nothing(chosen))
 
     # 6 freeze, 7 bundle
-    plan = Plan(
-        cycle=cycle,
-        stage=stage,
-        batch=0,
-        domain=request.domain,
-        generation=lab.state.open_cycles[cycle].generation,
-        sealed="",
-        parent=opened.parent,
-        parent_weights=champion.weights if champion else "",
-        specs=(parent, *children),
-        runs=runs,
-        compute_flops=domain.COMPUTE_FLOPS,
-    )
-    return freeze(lab, plan, prepared, chosen.costs)
+    return freeze(lab, *plan_of(lab, lab.state.open_cycles[cycle], stage, 0, prepared), prepared)
 
 
-def freeze(lab: Lab, plan: Plan, prepared: Prepared, costs: Mapping[str, Cost]) -> Dispatch:
+def freeze(lab: Lab, plan: Plan, costs: Mapping[str, Cost], prepared: Prepared) -> Dispatch:
     """Freeze, sign and pack a plan; record its digest, its nonce and its compute before anybody can train it."""
     proposer: Signed | None = None
 

@@ -13,8 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aams.cycle import Lab, abandon, break_off, decline, judge
-from aams.cycle.lab import CACHE
-from aams.dispatch import trusted_digests
+from aams.cycle.planned import check_archived
 from aams.errors import AamsError
 from aams.github.records import Check
 from aams.github.repository import BASE
@@ -27,17 +26,10 @@ from aams.gitops.report import MARK, report
 from aams.gitops.training import let_go
 from aams.gitops.wishes import answer
 from aams.gitops.workshop import Site, Workshop, workshop
-from aams.records import Inputs
-from domains import prepare
-from safety.archive import generation_path
 from safety.clock import utc_now
 from safety.eligibility import overdue
 from safety.events import Closed, Frozen, Recalled
 from safety.lifecycle import Cycle, is_accepted
-from safety.manifest import read_manifest
-
-JUDGED_BY = ("templates", "evaluator", "contract")
-"""What a verdict rests on beside the data: one that was made by others of these does not count."""
 
 
 def arbitrate(site: Site, app: int) -> tuple[Done, ...]:
@@ -129,17 +121,11 @@ def why_stale(lab: Lab, cycle: Cycle) -> str:
         return f"{cycle.opened.parent}, which it was tested against, is not the champion any more"
     if not cycle.generation:
         return ""
-    inputs = _inputs(lab, cycle)
-    prepared = prepare(cycle.domain, inputs.corpus, cache=lab.root / CACHE)
-    digests = trusted_digests(prepared, lab.contract)
-    changed = [name for name in JUDGED_BY if digests[name] != inputs.digests.get(name)]
-    return f"{' and '.join(changed)} changed since it was judged" if changed else ""
-
-
-def _inputs(lab: Lab, cycle: Cycle) -> Inputs:
-    """What the attempt's first bundle was frozen with, from its archive."""
-    generation = next(one for one in lab.lineage(cycle.domain).generations if one.name == cycle.generation)
-    return read_manifest(generation_path(lab.root, cycle.domain, generation.directory) / "manifest.json").inputs
+    try:
+        check_archived(lab, cycle)
+    except AamsError as error:
+        return f"{error.problems[0].path or error.problems[0].file} changed since it was judged"
+    return ""
 
 
 def _await_approval(shop: Workshop, proposal: Proposal, cycle: Cycle, sha: str, app: int) -> Done | None:

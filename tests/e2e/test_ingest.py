@@ -126,13 +126,51 @@ def test_honest_results_are_ingested_once(waiting):
     lab.verify()
 
 
-@pytest.mark.parametrize("what", ["contract", "templates", "evaluator"])
-def test_what_changed_after_the_freeze_is_named(waiting, what):
+CHANGES = {
+    "contract": ("safety/contract.yaml", "screen_margin: 0.9", "screen_margin: 0.8"),
+    "templates": ("compiler/ops/mlp.py.j2", "\n", "{# #}\n"),
+    "evaluator": ("evaluator/screen.py", "\n", "\n\n"),
+    "lock": ("requirements/base.lock", "\n", "\n\n"),
+    "trainer/train.py": ("trainer/train.py", "\n", "\n\n"),
+    "runs": ("domains/language/__init__.py", "COMPUTE_FLOPS = 1", "COMPUTE_FLOPS = 2"),
+}
+
+
+def change(lab, name):
+    """Change one thing; gives what takes the change back."""
+    file, before, after = CHANGES[name]
+    path = lab.path / file
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+    return lambda: path.write_text(text)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_changed_after_the_freeze_is_named(waiting, name):
     lab, cycle, results = waiting
-    if what == "contract":
-        lab.contract(screen_margin="0.8")
-    else:
-        path = lab.path / ("compiler/ops/mlp.py.j2" if what == "templates" else "evaluator/screen.py")
-        path.write_text(path.read_text() + ("{# #}" if what == "templates" else "\n"))
-    assert f"{what}: changed after the freeze" in lab.aams("ingest", cycle, str(results), status=1)
+    change(lab, name)
+    complaint = lab.aams("ingest", cycle, str(results), status=1)
+    assert complaint.startswith(f"error: {name}: ")
+    lab.verify()
+
+
+@pytest.mark.parametrize("name", ["trainer/train.py", "runs"])
+def test_a_bundle_of_a_proposer_with_other_code_is_refused_whatever_it_brings(lab, tmp_path, name):
+    undo = change(lab, name)
+    told = json.loads(lab.aams("propose", "--seed", "61", "--children", "2", "--json"))
+    undo()
+    assert lab.aams("ingest", told["cycle"], str(tmp_path), status=1).startswith(f"error: {name}: ")
+    assert told["cycle"] not in {entry["cycle"] for entry in lab.entries("trained")}
+    lab.verify()
+
+
+def test_the_second_key_signs_nothing_that_was_tested_with_other_code(waiting_lab, tmp_path):
+    lab = waiting_lab.copy(tmp_path / "lab")
+    undo = change(lab, "trainer/train.py")
+    assert "trainer/train.py: changed after the freeze" in lab.aams("approve", "G001", status=1)
+    assert lab.head() == "G000"
+    undo()
+    lab.aams("approve", "G001")
+    assert lab.head() == "G001"
     lab.verify()
