@@ -175,15 +175,21 @@ def _place(root: Path, cycle: str, stage: Stage, batch: int) -> Path:
 
 
 def trusted_digests(prepared: Prepared, contract: Contract) -> dict[str, str]:
-    """Digests of what a verdict rests on and what does not travel: templates, evaluator, locks, contract, corpus."""
+    """Digests of what a verdict rests on and what does not travel.
+
+    Templates, evaluator, domains (they draw the holdout), locks, contract, corpus.
+    """
     return {
         "templates": digest(dict(template_digests())),
-        "evaluator": digest(
-            {path.name: sha256(path.read_bytes()) for path in sorted((HERE / "evaluator").glob("*.py"))}
-        ),
-        "lock": digest(
-            {path.name: sha256(path.read_bytes()) for path in sorted((HERE / "requirements").glob("*.lock"))}
-        ),
+        "evaluator": _digest_of("evaluator", "*.py"),
+        "domains": _digest_of("domains", "**/*.py"),
+        "lock": _digest_of("requirements", "*.lock"),
         "contract": contract.digest,
         "corpus": prepared.digest,
     }
+
+
+def _digest_of(room: str, pattern: str) -> str:
+    """One digest for all files of a room that match a pattern."""
+    files = sorted((HERE / room).glob(pattern))
+    return digest({path.relative_to(HERE).as_posix(): sha256(path.read_bytes()) for path in files})

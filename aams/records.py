@@ -150,7 +150,8 @@ class Inputs:
         files: every file of the bundle but the manifest, path to SHA-256, exact.
         parent: generation of the champion at proposal, or "" for a root.
         parent_weights: digest of the champion's weights, or "".
-        digests: name to SHA-256 of what is trusted and not in the bundle: contract, templates, evaluator, lock, corpus.
+        digests: name to SHA-256 of what is trusted and not in the bundle: contract, templates, evaluator, domains,
+            lock, corpus.
         compute_flops: training FLOPs every run is given.
         confinement: the kinds of isolation a trainer may have worked under, of `aams.confine.ISOLATIONS`.
     """

@@ -142,7 +142,7 @@ def test_a_dispatch_lies_whole_in_its_own_folder(tmp_path: Path, plan: Plan, pre
     inputs = made.manifest.inputs
     assert (inputs.runs, inputs.compute_flops, inputs.corpus) == (plan.runs, 10**9, "small")
     assert (inputs.stage, inputs.batch, inputs.generation, inputs.sealed) == ("root", 0, "G000", "")
-    assert inputs.digests.keys() == {"contract", "corpus", "evaluator", "lock", "templates"}
+    assert inputs.digests.keys() == {"contract", "corpus", "domains", "evaluator", "lock", "templates"}
     assert inputs.digests["corpus"] == "d" * 64
     assert {path for path in made.work.rglob("*") if path.is_file()} == {made.archive, made.work / "manifest.json"}
 

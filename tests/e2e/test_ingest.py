@@ -132,7 +132,8 @@ CHANGES = {
     "evaluator": ("evaluator/screen.py", "\n", "\n\n"),
     "lock": ("requirements/base.lock", "\n", "\n\n"),
     "trainer/train.py": ("trainer/train.py", "\n", "\n\n"),
-    "runs": ("domains/language/__init__.py", "COMPUTE_FLOPS = 1", "COMPUTE_FLOPS = 2"),
+    "domains": ("domains/language/__init__.py", "\n", "\n\n"),
+    "runs": ("aams/dispatch.py", "% 2**31", "% 2**30"),
 }
 
 
