@@ -133,7 +133,7 @@ CHANGES = {
     "lock": ("requirements/base.lock", "\n", "\n\n"),
     "trainer/train.py": ("trainer/train.py", "\n", "\n\n"),
     "domains": ("domains/language/__init__.py", "\n", "\n\n"),
-    "runs": ("aams/dispatch.py", "% 2**31", "% 2**30"),
+    "runs": ("aams/dispatch.py", "% 2**31", "% 2**31 ^ 1"),
 }
 
 
