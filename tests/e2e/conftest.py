@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -124,18 +125,41 @@ def _build(path: Path) -> LabFolder:
 
 
 @pytest.fixture(scope="session")
-def empty_lab(tmp_path_factory):
-    """A lab without any history. Never changed: tests take copies."""
-    return _build(tmp_path_factory.mktemp("lab") / "empty")
+def built(tmp_path_factory):
+    """Gives a function: the lab of a name, built by the first of pytest's processes that asks for it. Never changed."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent  # the processes' own folders lie in it
+
+    def lab(name, build):
+        folder, whole = place / name, place / f"{name}.whole"
+        with (place / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # another process died while it built
+                build(folder)
+                whole.touch()
+        return LabFolder(folder)
+
+    return lab
 
 
 @pytest.fixture(scope="session")
-def lab_with_root(empty_lab, tmp_path_factory):
+def empty_lab(built):
+    """A lab without any history. Never changed: tests take copies."""
+    return built("empty", _build)
+
+
+@pytest.fixture(scope="session")
+def lab_with_root(empty_lab, built):
     """A lab with G000 in language, trained by a recipe that hardly learns, so that real gains exist. Never changed.
 
     Smaller batches let it do with a quarter of the compute that an empty lab has.
     """
-    lab = empty_lab.copy(tmp_path_factory.mktemp("root") / "lab")
+    return built("root", lambda folder: _train_root(empty_lab.copy(folder)))
+
+
+def _train_root(lab: LabFolder) -> None:
     language = lab.path / "domains" / "language"
     for name, pattern, text in (
         ("baseline.yaml", r"optimizer: \{[^}]*\}", "optimizer: {op: sgd, lr: 0.00001}"),
@@ -152,7 +176,6 @@ def lab_with_root(empty_lab, tmp_path_factory):
     lab.git("commit", "--quiet", "--message", "A lab")
     lab.cycle(1, "--children", "1")
     lab.contract(screen_margin=0.005, tone_drift=1, tone_drift_root=1)
-    return lab
 
 
 @pytest.fixture
@@ -162,11 +185,14 @@ def lab(lab_with_root, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def waiting_lab(lab_with_root, tmp_path_factory):
+def waiting_lab(lab_with_root, built):
     """A lab whose G001 was accepted by the arbiter and waits for its second key. Never changed: tests take copies."""
-    lab = lab_with_root.copy(tmp_path_factory.mktemp("waiting") / "lab")
-    assert lab.cycle(3, "--spec", lab.better_child(), "--no-approve")["outcome"] == "waiting"
-    return lab
+
+    def attempt(folder):
+        lab = lab_with_root.copy(folder)
+        assert lab.cycle(3, "--spec", lab.better_child(), "--no-approve")["outcome"] == "waiting"
+
+    return built("waiting", attempt)
 
 
 @pytest.fixture

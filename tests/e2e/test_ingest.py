@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,32 +15,28 @@ from safetensors.numpy import load_file, save_file
 
 
 @pytest.fixture(scope="module")
-def trained(lab_with_root, tmp_path_factory):
-    """A lab that waits for its trials' results, and those results, as an honest trainer made them."""
-    import os
-    import subprocess
-    import sys
-    import zipfile
+def trained(lab_with_root, built):
+    """A lab that waits for its trials' results; beside it lie those results, as an honest trainer made them."""
 
-    folder = tmp_path_factory.mktemp("trained")
-    lab = lab_with_root.copy(folder / "lab")
-    lab.contract(screen_margin="0.9")
-    told = json.loads(lab.aams("propose", "--seed", "61", "--children", "2", "--json"))
-    bundle, out = folder / "bundle", folder / "out"
-    with zipfile.ZipFile(told["bundle"]) as archive:
-        archive.extractall(bundle)
-    out.mkdir()
-    command = [sys.executable, "-P", "-m", "trainer", str(bundle), str(out)]
-    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(bundle)}, check=True, capture_output=True)
-    return lab, told["cycle"], out
+    def train(folder):
+        lab = lab_with_root.copy(folder)
+        lab.contract(screen_margin="0.9")
+        told = json.loads(lab.aams("propose", "--seed", "61", "--children", "2", "--json"))
+        bundle, out = (folder.with_name(f"{folder.name}-{part}") for part in ("bundle", "results"))
+        with zipfile.ZipFile(told["bundle"]) as archive:
+            archive.extractall(bundle)
+        out.mkdir()
+        command = [sys.executable, "-P", "-m", "trainer", str(bundle), str(out)]
+        subprocess.run(command, env={**os.environ, "PYTHONPATH": str(bundle)}, check=True, capture_output=True)
+
+    return built("trained", train)
 
 
 @pytest.fixture
 def waiting(trained, tmp_path):
-    lab, cycle, out = trained
     results = tmp_path / "results"
-    shutil.copytree(out, results)
-    return lab.copy(tmp_path / "lab"), cycle, results
+    shutil.copytree(trained.path.with_name("trained-results"), results)
+    return trained.copy(tmp_path / "lab"), trained.entries("frozen")[-1]["cycle"], results
 
 
 def edit(results, change):

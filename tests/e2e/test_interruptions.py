@@ -27,10 +27,14 @@ def a_run_finished(lab):
 
 
 @pytest.fixture(scope="module")
-def unbroken(lab_with_root, tmp_path_factory):
+def unbroken(lab_with_root, built):
     """The lab after the same cycle that nobody interrupted, and what that cycle said. Never changed."""
-    twin = lab_with_root.copy(tmp_path_factory.mktemp("unbroken") / "lab")
-    return twin, json.loads(twin.run("aams.run_cycle", *SLOW))
+
+    def run(folder):
+        folder.with_suffix(".json").write_text(lab_with_root.copy(folder).run("aams.run_cycle", *SLOW))
+
+    twin = built("unbroken", run)
+    return twin, json.loads(twin.path.with_suffix(".json").read_text())
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])

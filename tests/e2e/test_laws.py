@@ -40,18 +40,20 @@ def train_by_hand(lab, bundle, results):
 
 
 @pytest.fixture(scope="module")
-def tempted_lab(lab_with_root, tmp_path_factory):
+def tempted_lab(lab_with_root, built):
     """A lab before the attempt of a child that behaved in its trial: which law it breaks, its lab's folder says."""
-    lab = lab_with_root.copy(tmp_path_factory.mktemp("tempted") / "lab")
+    return built("tempted", lambda folder: tempt(lab_with_root.copy(folder)))
+
+
+def tempt(lab):
     template = lab.path / "compiler" / "ops" / "causal_conv.py.j2"
     turncoat = TURNCOAT.format(breaches={law: code for law, (code, _) in BREACHES.items()})
     template.write_text(template.read_text().replace(FORWARD, FORWARD + turncoat))
     lab.contract(pairs_min=2, pairs_max=2)
     asked = json.loads(lab.aams("propose", "--seed", "3", "--spec", lab.better_child(), "--json"))
-    results = lab.path.with_name("results")
+    results = lab.path.with_name("tempted-results")
     train_by_hand(lab, asked["bundle"], results)
     assert json.loads(lab.aams("ingest", asked["cycle"], str(results), "--json"))["stage"] == "attempt"
-    return lab
 
 
 @pytest.mark.parametrize("law", BREACHES)
