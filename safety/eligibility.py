@@ -85,9 +85,9 @@ def month_left(state: State, contract: Contract, now: str) -> int:
 
 
 def cooldown_left(lineage: Lineage, contract: Contract, trigger: str, now: str) -> int:
-    """Seconds to wait after the last promotion; 0 when there is none, or it is long enough ago."""
+    """Seconds to wait after the last promotion; 0 when there is none, or it is long enough ago, or nobody has to."""
     rest = contract.cooldown.schedule_s if trigger == SCHEDULE else contract.cooldown.person_s
-    return max(0, rest - seconds_between(lineage.champion.since, now)) if lineage.champion else 0
+    return max(0, rest - seconds_between(lineage.champion.since, now)) if lineage.champion and rest else 0
 
 
 def rechallenge_due(lineage: Lineage, contract: Contract, now: str) -> bool:

@@ -106,8 +106,9 @@ def test_there_is_no_rest_before_the_first_champion() -> None:
     assert cooldown_left(Lineage(), CONTRACT, SCHEDULE, NOW) == 0
 
 
-def test_a_clock_that_went_backwards_lengthens_the_rest() -> None:
+def test_a_clock_that_went_backwards_lengthens_the_rest_of_whoever_has_to_rest() -> None:
     assert cooldown_left(LINEAGE, CONTRACT, SCHEDULE, later(SINCE, -5)) == 86_405
+    assert cooldown_left(LINEAGE, CONTRACT, "person", later(SINCE, -5)) == 0
 
 
 def test_each_domain_rests_for_itself() -> None:
