@@ -19,6 +19,7 @@ from aams.files import exclusive, is_leftover, sync_directory
 from aams.strict import SLUG
 from safety.clock import utc_now
 from safety.keyfiles import KEYS, generate, held_key, local_key, public_key
+from safety.ledger import next_time, read_ledger
 from safety.signers import (
     ALLOWED_SIGNERS,
     REVOKED_KEYS,
@@ -28,7 +29,7 @@ from safety.signers import (
     add_revoked,
     change_signers,
     read_signers,
-    revoked_among,
+    revoked_fingerprints,
     revoked_path,
 )
 from safety.sshkeygen import PublicKey, fingerprint
@@ -62,8 +63,8 @@ def make_keys(root: Path, who: str, clock: Callable[[], str] = utc_now) -> tuple
     """
     path = root / ALLOWED_SIGNERS
     with _locked(root):
-        signers, now, made = _signers(root), clock(), []
-        gone = revoked_among([line.key for line in signers], revoked_path(root))
+        signers, now, made = _signers(root), _now(root, clock), []
+        gone = revoked_fingerprints(revoked_path(root))
         missing = [role for role in ROLES if local_key(root, role) is None]
         for role in ROLES:
             present = None if role in missing else public_key(held_key(root, role))
@@ -84,6 +85,8 @@ def make_keys(root: Path, who: str, clock: Callable[[], str] = utc_now) -> tuple
 def rotate_key(root: Path, role: Role, clock: Callable[[], str] = utc_now) -> AllowedKey:
     """Replace this machine's key of a role; the old one's line ends now, so what it signed until now still verifies.
 
+    Now is not before the ledger's newest entry, which the old one may have signed while the clock was ahead.
+
     Returns:
         The new key's line.
 
@@ -91,7 +94,7 @@ def rotate_key(root: Path, role: Role, clock: Callable[[], str] = utc_now) -> Al
         AamsError: there is no key here, an agent holds it, or it has no line or one that begins only now.
     """
     with _locked(root):
-        signers, now, current = _signers(root), clock(), held_key(root, role)
+        signers, now, current = _signers(root), _now(root, clock), held_key(root, role)
         if current.suffix == ".pub":
             raise failure(
                 "an ssh-agent holds this key",
@@ -105,7 +108,7 @@ def rotate_key(root: Path, role: Role, clock: Callable[[], str] = utc_now) -> Al
             )
         over = [line for line in lines if not line.valid_before or line.valid_before > now]
         if any(line.valid_after >= now for line in over):
-            advice = "see that the clock is right, then run again"
+            advice = f"now is {now} by the ledger and the clock; run again when it is later"
             raise failure(
                 "the key to replace does not count before now", over[-1].valid_after, advice, file=ALLOWED_SIGNERS
             )
@@ -134,7 +137,8 @@ def revoke_key(root: Path, name: str) -> str:
         named = {line.key for line in _signers(root) if name in (line.principal, fingerprint(line.key))}
         if not named:
             raise failure("has no such key", repr(name[:80]), "`aams keys list` shows them", file=ALLOWED_SIGNERS)
-        left = named - revoked_among(named, revoked_path(root))
+        gone = revoked_fingerprints(revoked_path(root))
+        left = {key for key in named if fingerprint(key) not in gone}
         if len(left or named) > 1:
             prints = ", ".join(sorted(fingerprint(key) for key in left or named))
             raise failure("several keys have this name", repr(name[:80]), f"name one of {prints}")
@@ -151,10 +155,18 @@ def list_keys(root: Path) -> tuple[ListedKey, ...]:
         AamsError: a file is broken, or a key here can't be read.
     """
     signers = _signers(root)
-    gone = revoked_among([line.key for line in signers], revoked_path(root))
+    gone = revoked_fingerprints(revoked_path(root))
     paths = [path for path in (local_key(root, role) for role in ROLES) if path]
     held = {public_key(path) for path in paths}
-    return tuple(ListedKey(line, fingerprint(line.key), line.key in gone, line.key in held) for line in signers)
+    prints = [fingerprint(line.key) for line in signers]
+    return tuple(
+        ListedKey(line, name, name in gone, line.key in held) for line, name in zip(signers, prints, strict=True)
+    )
+
+
+def _now(root: Path, clock: Callable[[], str]) -> str:
+    """The time by which a line begins or ends."""
+    return next_time(read_ledger(root), clock())
 
 
 def _signers(root: Path) -> tuple[AllowedKey, ...]:
@@ -168,7 +180,7 @@ def _lines_of(signers: tuple[AllowedKey, ...], role: Role, key: PublicKey) -> li
 
 def _check_name(
     signers: tuple[AllowedKey, ...],
-    gone: frozenset[PublicKey],
+    gone: frozenset[str],
     who: str,
     role: Role,
     present: PublicKey | None,
@@ -181,7 +193,7 @@ def _check_name(
     """
 
     def counts(line: AllowedKey) -> bool:
-        return line.key not in gone and (not line.valid_before or line.valid_before >= now)
+        return fingerprint(line.key) not in gone and (not line.valid_before or line.valid_before >= now)
 
     lines = _lines_of(signers, role, present) if present else []
     if lines:

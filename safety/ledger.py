@@ -43,10 +43,16 @@ def recorded_as(entry: Entry) -> Recorded:
     return Recorded(entry, sha256(entry_bytes(entry)))
 
 
+def next_time(ledger: Iterable[Recorded], now: str) -> str:
+    """The time of the next entry: now, or the newest entry's, as a clock that went backwards costs no training.
+
+    What is signed for that entry is signed, expires and is checked by this time, not by the clock's.
+    """
+    return max([now, *(entry.time for entry, _ in ledger)])
+
+
 def next_entry(ledger: Sequence[Recorded], cycle: str, facts: Facts, domain: str, contract: str, now: str) -> Entry:
     """Build the entry that continues a cycle, or opens it, after everything the ledger holds.
-
-    A clock that went backwards costs no training: the entry takes the time of the newest one it follows.
 
     Args:
         ledger: what `read_ledger` gave.
@@ -58,7 +64,6 @@ def next_entry(ledger: Sequence[Recorded], cycle: str, facts: Facts, domain: str
     """
     own = [recorded for recorded in ledger if recorded.entry.cycle == cycle]
     follows = {*tips(ledger), *(recorded.digest for recorded in own[-1:])}
-    times = [recorded.entry.time for recorded in ledger if recorded.digest in follows]
     return Entry(
         schema_version=SCHEMA_VERSION,
         cycle=cycle,
@@ -67,7 +72,7 @@ def next_entry(ledger: Sequence[Recorded], cycle: str, facts: Facts, domain: str
         domain=domain,
         follows=tuple(sorted(follows)),
         contract=contract,
-        time=max([now, *times]),
+        time=next_time(ledger, now),
         facts=to_data(facts),
     )
 

@@ -26,7 +26,7 @@ from safety.signers import (
     Role,
     parse_signers,
     read_revoked,
-    revoked_among,
+    revoked_fingerprints,
     stamp,
 )
 from safety.sshkeygen import KINDS, PublicKey, ask, decode_base64, fingerprint, wire_string
@@ -38,6 +38,10 @@ COLUMNS = 70
 _REPOSITORY = re.compile(r"[!-~]{1,200}")
 _GENERATION = re.compile(r"(G[0-9]{3,9})?")
 _PARENT = re.compile(r"(G[0-9]{3,9} [0-9a-f]{64})?")
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+
+UNVERSIONED = "unversioned"
+"""Names a lab outside of Git in statements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Statement:
         results: digest of what came back; "" before there is any.
         tips: digests of the ledger's entries that none follows, ascending.
         expires: the last second at which the statement may be used.
+        revoked: fingerprints of all keys that its signer knew as revoked, ascending; they never count again.
     """
 
     schema_version: int
@@ -64,6 +69,7 @@ class Statement:
     results: str
     tips: tuple[str, ...]
     expires: str
+    revoked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +95,18 @@ def payload(statement: Statement) -> bytes:
         "parent_head": _PARENT.fullmatch(statement.parent_head),
         "manifest": SHA256.fullmatch(statement.manifest),
         "results": not statement.results or SHA256.fullmatch(statement.results),
-        "tips": all(map(SHA256.fullmatch, statement.tips)) and list(statement.tips) == sorted(set(statement.tips)),
+        "tips": _is_ascending(statement.tips, SHA256),
         "expires": is_time(statement.expires),
+        "revoked": _is_ascending(statement.revoked, _FINGERPRINT),
     }
     for name, holds in allowed.items():
         if not holds:
             raise failure("is not of the allowed form", repr(getattr(statement, name))[:80], path=f"statement.{name}")
     return canonical_json(to_data(statement))
+
+
+def _is_ascending(texts: tuple[str, ...], form: re.Pattern[str]) -> bool:
+    return all(map(form.fullmatch, texts)) and list(texts) == sorted(set(texts))
 
 
 def sign(statement: Statement, key: Path) -> str:
@@ -159,7 +170,7 @@ def check(statement: Statement, signature: str, allowed_signers: Path, at: str, 
         answer = ask(*arguments, "-f", "allowed_signers", "-s", "signature", stdin=content, folder=folder)
     signer = Signer(allowed.principal, fingerprint(key))
     if answer.status != 0:
-        if key in revoked_among([key], revoked):
+        if signer.fingerprint in revoked_fingerprints(revoked):
             raise _refusal("the key is revoked", f"{signer.fingerprint} of {signer.principal}", "sign with another")
         raise _refusal("does not hold for this statement", answer.complaint, "sign exactly what is to be done")
     wanted = f'Good "{namespace}" signature for {signer.principal} with {KINDS[key.kind]} key {signer.fingerprint}\n'

@@ -34,6 +34,8 @@ KRL_MAGIC = b"SSHKRL\n\0"
 _LINE = re.compile(r"([^ ]+) +([^ ]+) +([^ ]+ +[^ ]+(?: .*)?)")
 _OPTION = re.compile(r'(namespaces|valid-after|valid-before)="([^",]*)"')
 _STAMP = "%Y%m%d%H%M%SZ"
+_LISTED = re.compile(r"hash: (SHA256:[A-Za-z0-9+/]{43}) # [!-~]+")
+"""How `ssh-keygen -Q -l` shows a key that was revoked by its public half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,25 +166,27 @@ def read_revoked(path: Path) -> bytes:
     return content
 
 
-def revoked_among(keys: Iterable[PublicKey], path: Path | None) -> frozenset[PublicKey]:
-    """Say which of these keys a revocation list names; none without a list.
+def revoked_fingerprints(path: Path | None) -> frozenset[str]:
+    """Name the keys of a revocation list; none without a list.
 
     Raises:
-        AamsError: the list is broken.
+        AamsError: the list is broken, or holds what `aams keys revoke` never writes.
     """
-    asked = list(dict.fromkeys(keys))
-    if path is None or not asked:
+    if path is None:
         return frozenset()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "krl").write_bytes(read_revoked(path))
-        for index, key in enumerate(asked):
-            (folder / str(index)).write_bytes(f"{key.kind} {key.base64}\n".encode())
-        answer = ask("-Q", "-f", "krl", *(str(index) for index in range(len(asked))), folder=folder)
-    verdicts = answer.stdout.splitlines()
-    if [line.endswith((": ok", ": REVOKED")) for line in verdicts] != [True] * len(asked):
+        (Path(name) / "krl").write_bytes(read_revoked(path))
+        answer = ask("-Q", "-l", "-f", "krl", folder=Path(name))
+    if answer.status != 0:
         raise failure("can't be read by ssh-keygen", answer.complaint, "restore it from Git", file=str(path))
-    return frozenset(key for key, line in zip(asked, verdicts, strict=True) if line.endswith(": REVOKED"))
+    named = set()
+    for line in answer.stdout.splitlines():
+        listed = _LISTED.fullmatch(line)
+        if listed:
+            named.add(listed[1])
+        elif line and (line[0] != "#" or line.startswith("# hash")):
+            raise failure("must name whole keys alone", repr(line[:80]), "use `aams keys revoke`", file=str(path))
+    return frozenset(named)
 
 
 def add_revoked(path: Path, key: PublicKey) -> None:

@@ -1,4 +1,4 @@
-"""What every room shares: no network, golden files, a strategy that draws valid specs, the emulators."""
+"""What every room shares: no network, golden files, a clock to set, a strategy that draws valid specs, emulators."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Callable
+from datetime import datetime, tzinfo
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import assume, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+import safety.clock
 from compiler.fields import REQUIRED, Choice, Field, Flag, Float, Group, Int, Many, Slot
 from compiler.identity import full, replaced
 from compiler.ops import OPS
@@ -79,6 +81,21 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="ascii"), "if this change is meant, run pytest with --update-golden"
 
     return check
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Stops the clock of this process at a time."""
+
+    def stop(time: str) -> None:
+        class Stopped(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> Any:
+                return datetime.strptime(time, safety.clock.FORM).replace(tzinfo=tz)
+
+        monkeypatch.setattr(safety.clock, "datetime", Stopped)
+
+    return stop
 
 
 @pytest.fixture(scope="session")

@@ -126,13 +126,15 @@ def _verify(args: argparse.Namespace) -> int:
     from aams.errors import AamsError
     from safety.checkpoint import check_against
     from safety.ledger import read_ledger
+    from safety.signers import revoked_fingerprints, revoked_path
     from safety.verify import verify
 
     report = verify(args.root)
     if not report.broken:
         ledger = read_ledger(args.root)
         if args.against:
-            check_against(ledger, _checkpoint(args.against))
+            revoked = revoked_fingerprints(revoked_path(args.root))
+            check_against(ledger, revoked, _checkpoint(args.against))
         report = verify(args.root, views.acceptable(args.root, ledger))
     if report.broken:
         if args.json:
@@ -168,7 +170,8 @@ def _take_checkpoint(args: argparse.Namespace) -> int:
     from aams.canonical import to_data
     from safety.checkpoint import take
     from safety.ledger import read_ledger
+    from safety.signers import revoked_fingerprints, revoked_path
 
-    taken = to_data(take(read_ledger(args.root)))
+    taken = to_data(take(read_ledger(args.root), revoked_fingerprints(revoked_path(args.root))))
     emit(args, taken, [json.dumps(taken, sort_keys=True)])
     return 0

@@ -104,7 +104,8 @@ def _revoke(args: argparse.Namespace) -> int:
 
     _require_lab(args.root)
     fingerprint = revoke_key(args.root, args.key)
-    emit(args, {"revoked": fingerprint}, [f"{fingerprint} is revoked. Commit safety/revoked_keys."])
+    kept = "Keep a new `aams checkpoint` elsewhere, which finds an older copy of that file."
+    emit(args, {"revoked": fingerprint}, [f"{fingerprint} is revoked. Commit safety/revoked_keys. {kept}"])
     return 0
 
 

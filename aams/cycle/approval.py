@@ -10,13 +10,14 @@ from aams.canonical import digest
 from aams.cycle.lab import Ended, Lab
 from aams.cycle.planned import check_archived
 from aams.cycle.sealed import sealed_child
-from aams.cycle.signing import can_sign, expiry, repository, signed
+from aams.cycle.signing import can_sign, signed
 from aams.errors import AamsError, Problem, failure
 from domains import find_corpus
-from safety.clock import utc_now
-from safety.events import Approved, Frozen, Recalled, Reviewed, Signed, Trained, Verdict
+from safety.endorsement import check_promotions
+from safety.events import Approved, Frozen, Recalled, Reviewed, Signed, Trained, Verdict, facts_of
 from safety.gates import check_promotion
 from safety.gates.base import Promotion
+from safety.ledger import recorded_as
 from safety.lifecycle import Cycle
 from safety.signatures import check
 from safety.signers import ALLOWED_SIGNERS, revoked_path
@@ -99,19 +100,22 @@ def _waiting(lab: Lab, domain: str, generation: str) -> Cycle:
 
 
 def _sign(lab: Lab, cycle: Cycle, review: Reviewed | None = None) -> None:
-    """Check the first key's signatures, sign as the second, ask the gates, and record it: HEAD moves here."""
+    """Check the first key's signatures, sign as the second, ask the gates, and record it: HEAD moves here.
+
+    What `aams verify` would refuse is never written.
+    """
     if not cycle.recalled:
         check_archived(lab, cycle)
     generation = cycle.recalled or cycle.generation
     champion = lab.lineage(cycle.domain).champion
     before = champion.generation if champion else ""
-    proposals = _proposals(lab, cycle)
-    proposers = tuple(_proposer(lab, proposal) if proposal else "" for proposal in proposals)
+    proposals, at = _proposals(lab, cycle), lab.time(cycle.id)
+    proposers = tuple(_proposer(lab, one, proposed, at) if one else "" for proposed, one in proposals)
     approver = None
     if all(proposers):
-        manifest = next(one.statement.manifest for one in reversed(proposals) if one)
-        results, expires = results_digest(lab, cycle.id), expiry(lab.contract, utc_now())
-        approver = signed(lab, "verdict", cycle.id, cycle.domain, generation, manifest, results, expires)
+        manifest = next(one.statement.manifest for _, one in reversed(proposals) if one)
+        results = results_digest(lab, cycle.id)
+        approver = signed(lab, "verdict", cycle.id, cycle.domain, generation, manifest, results, at)
     damaged = {name: lab.damage(cycle.domain, name) for name in (generation, before) if name}
     promotion = Promotion(
         generation=f"{cycle.domain}/{generation}",
@@ -123,26 +127,32 @@ def _sign(lab: Lab, cycle: Cycle, review: Reviewed | None = None) -> None:
     if findings or approver is None:
         problems = (Problem(f"gate {one.gate}: {one.what}", one.got, one.advice, path=one.subject) for one in findings)
         raise AamsError(*problems)
-    lab.record(cycle.id, cycle.domain, Approved(generation, approver, before, generation, review))
+    approved = Approved(generation, approver, before, generation, review)
+    entry = recorded_as(lab.entry(cycle.id, cycle.domain, approved, at))
+    check_promotions(lab.root, [*lab.line_of(cycle.id), entry], cycle.id)
+    lab.record(cycle.id, cycle.domain, approved, at)
 
 
-def _proposer(lab: Lab, proposal: Signed) -> str:
-    """Fingerprint of the key that signed a proposal, checked again now.
+def _proposer(lab: Lab, proposal: Signed, proposed: str, at: str) -> str:
+    """Fingerprint of the key that signed a proposal, checked again: a key that was replaced since counted then.
 
     Raises:
-        AamsError: the signature does not hold any more, or was made for another repository.
+        AamsError: the signature does not hold any more, or expired before its approval.
     """
-    if proposal.statement.repository != repository(lab):
-        raise failure("was proposed for another repository", proposal.statement.repository)
+    if proposal.statement.expires < at:
+        raise failure(f"the proposal expired before {at}", proposal.statement.expires, "decline it and propose again")
     revoked = revoked_path(lab.root)
-    return check(proposal.statement, proposal.signature, lab.root / ALLOWED_SIGNERS, utc_now(), revoked).fingerprint
+    return check(proposal.statement, proposal.signature, lab.root / ALLOWED_SIGNERS, proposed, revoked).fingerprint
 
 
-def _proposals(lab: Lab, cycle: Cycle) -> list[Signed | None]:
-    """What the first key signed for the attempt, or for the rollback."""
-    facts = lab.facts(cycle.id)
-    frozen = [one.proposer for one in facts if isinstance(one, Frozen) and one.stage != "trial"]
-    return frozen + [one.proposer for one in facts if isinstance(one, Recalled)]
+def _proposals(lab: Lab, cycle: Cycle) -> list[tuple[str, Signed | None]]:
+    """What the first key signed for the attempt, or for the rollback, and when."""
+    said = [(entry.time, facts_of(entry)) for entry, _ in lab.recorded if entry.cycle == cycle.id]
+    return [
+        (time, one.proposer)
+        for time, one in said
+        if isinstance(one, Recalled) or (isinstance(one, Frozen) and one.stage != "trial")
+    ]
 
 
 def results_digest(lab: Lab, cycle: str) -> str:

@@ -15,7 +15,7 @@ from aams.canonical import to_data
 from aams.dispatch import WORK
 from aams.errors import failure
 from aams.files import exclusive, is_leftover
-from aams.records import Spec
+from aams.records import Entry, Spec
 from aams.worker import Worker
 from compiler import spec as specs
 from safety import head
@@ -23,7 +23,7 @@ from safety.archive import damage, generation_path, sweep
 from safety.clock import utc_now
 from safety.contract import CONTRACT_PATH, Contract, load_contract
 from safety.events import Closed, Ending, Facts, Proposed, facts_of
-from safety.ledger import Recorded, append, next_entry, read_ledger, recorded_as
+from safety.ledger import Recorded, append, next_entry, next_time, read_ledger, recorded_as
 from safety.state import Lineage, State, add, fold
 
 PERSON = "person"
@@ -92,9 +92,21 @@ class Lab:
         if self._worker:
             self._worker.close()
 
-    def record(self, cycle: str, domain: str, facts: Facts) -> None:
+    def time(self, cycle: str) -> str:
+        """The time that a cycle's next entry gets now."""
+        return next_time(self.line_of(cycle), utc_now())
+
+    def entry(self, cycle: str, domain: str, facts: Facts, at: str = "") -> Entry:
+        """The entry that would continue a cycle.
+
+        Args:
+            at: what `time` gave when its facts were signed.
+        """
+        return next_entry(self.line_of(cycle), cycle, facts, domain, self.contract.digest, at or utc_now())
+
+    def record(self, cycle: str, domain: str, facts: Facts, at: str = "") -> None:
         """Append one event to the ledger; one that contradicts it is refused before it is written."""
-        entry = next_entry(self.line_of(cycle), cycle, facts, domain, self.contract.digest, utc_now())
+        entry = self.entry(cycle, domain, facts, at)
         state = add(self.state, recorded_as(entry))
         self.recorded.append(append(self.root, entry))
         self.state = state

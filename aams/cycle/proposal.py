@@ -123,16 +123,14 @@ def propose(lab: Lab, request: Request) -> Dispatch | Ended:
 def freeze(lab: Lab, plan: Plan, costs: Mapping[str, Cost], prepared: Prepared) -> Dispatch:
     """Freeze, sign and pack a plan; record its digest, its nonce and its compute before anybody can train it."""
     proposer: Signed | None = None
+    at = lab.time(plan.cycle)
 
     def seal(inputs: Inputs) -> Envelope:
         nonlocal proposer
-        now = utc_now()
-        expires = expiry(lab.contract, now)
         if can_sign(lab, "propose"):
-            proposer = signed(
-                lab, "propose", plan.cycle, plan.domain, plan.generation, manifest_digest(inputs), "", expires
-            )
-        return Envelope(new_nonce(), now, expires, proposer.signature if proposer else "")
+            stated = manifest_digest(inputs)
+            proposer = signed(lab, "propose", plan.cycle, plan.domain, plan.generation, stated, "", at)
+        return Envelope(new_nonce(), at, expiry(lab.contract, at), proposer.signature if proposer else "")
 
     dispatch = dispatching.dispatch(lab.root, plan, prepared, lab.contract, seal)
     manifest = dispatch.manifest
@@ -145,7 +143,7 @@ def freeze(lab: Lab, plan: Plan, costs: Mapping[str, Cost], prepared: Prepared) 
         reserved_flops=flops(plan.runs, costs),
         proposer=proposer,
     )
-    lab.record(plan.cycle, plan.domain, frozen)
+    lab.record(plan.cycle, plan.domain, frozen, at)
     return dispatch
 
 

@@ -9,9 +9,8 @@ from aams import git
 from aams.canonical import digest
 from aams.cycle.approval import approve
 from aams.cycle.lab import PERSON, Ended, Lab
-from aams.cycle.signing import can_sign, expiry, signed
+from aams.cycle.signing import can_sign, signed
 from aams.errors import failure
-from safety.clock import utc_now
 from safety.endorsement import recall_digest
 from safety.events import Opened, Recalled
 
@@ -62,9 +61,9 @@ def roll_back(lab: Lab, domain: str, generation: str, reason: str) -> Ended:
     if begun is None:
         lab.record(cycle, domain, opened)
     if begun is None or not begun.recalled:
-        expires = expiry(lab.contract, utc_now())
-        proposer = signed(lab, "propose", cycle, domain, generation, recall_digest(generation, reason), "", expires)
-        lab.record(cycle, domain, Recalled(generation, reason, proposer))
+        at = lab.time(cycle)
+        proposer = signed(lab, "propose", cycle, domain, generation, recall_digest(generation, reason), "", at)
+        lab.record(cycle, domain, Recalled(generation, reason, proposer), at)
     if lab.approves and can_sign(lab, "verdict"):
         return approve(lab, domain, generation)
     lab.settle()

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from aams import git
 from aams.cycle.lab import Lab
-from safety.clock import later, utc_now
+from safety.clock import later
 from safety.contract import Contract
+from safety.endorsement import check_in_line, promoted
 from safety.events import Signed
 from safety.keyfiles import local_key
 from safety.ledger import tips
-from safety.signatures import Statement, check, sign
-from safety.signers import ALLOWED_SIGNERS, Role, revoked_path
+from safety.signatures import UNVERSIONED, Statement, check, sign
+from safety.signers import ALLOWED_SIGNERS, Role, revoked_fingerprints, revoked_path
 from safety.sshkeygen import have_ssh_keygen
 from safety.state import Champion
-
-UNVERSIONED = "unversioned"
-"""Names a lab outside of Git in statements."""
 
 
 def can_sign(lab: Lab, role: Role) -> bool:
@@ -28,7 +26,7 @@ def can_sign(lab: Lab, role: Role) -> bool:
 
 
 def signed(
-    lab: Lab, role: Role, cycle: str, domain: str, generation: str, manifest: str, results: str, expires: str
+    lab: Lab, role: Role, cycle: str, domain: str, generation: str, manifest: str, results: str, at: str
 ) -> Signed:
     """Sign a statement with this machine's key of a role.
 
@@ -37,11 +35,13 @@ def signed(
         generation: "" for trials.
         manifest: digest of the manifest's inputs.
         results: digest of what came back; "" before there is any.
-        expires: when the statement stops counting, UTC.
+        at: the time of that entry, from `Lab.time`, which the statement counts from and is checked at.
 
     Raises:
-        AamsError: there is no such key here, or nobody allowed it to sign.
+        AamsError: there is no such key here, nobody allowed it to sign, or what was promoted before was signed for
+            another repository or knew a key as revoked that is not any more.
     """
+    revoked, line = revoked_path(lab.root), lab.line_of(cycle)
     statement = Statement(
         schema_version=1,
         repository=repository(lab),
@@ -51,12 +51,14 @@ def signed(
         parent_head=head_of(lab.lineage(domain).champion),
         manifest=manifest,
         results=results,
-        tips=tips(lab.line_of(cycle)),
-        expires=expires,
+        tips=tips(line),
+        expires=expiry(lab.contract, at),
+        revoked=tuple(sorted(revoked_fingerprints(revoked))),
     )
+    check_in_line([*promoted(line), statement], statement.revoked)
     key = local_key(lab.root, role)
     signature = sign(statement, key or lab.root / "no key")
-    signer = check(statement, signature, lab.root / ALLOWED_SIGNERS, utc_now(), revoked_path(lab.root))
+    signer = check(statement, signature, lab.root / ALLOWED_SIGNERS, at, revoked)
     return Signed(statement, signature, signer.principal, signer.fingerprint)
 
 

@@ -112,7 +112,7 @@ def _move(shop: Workshop, cycle: Cycle) -> Done | None:
 
 def why_stale(lab: Lab, cycle: Cycle) -> str:
     """Why an accepted verdict does not count any more; "" while it does."""
-    now = utc_now()
+    now = lab.time(cycle.id)  # by which its second key would be given
     signed = [one.proposer for one in lab.facts(cycle.id) if isinstance(one, Frozen | Recalled) and one.proposer]
     if any(one.statement.expires <= now for one in signed):
         return "the proposer's signature expired before anybody approved it"

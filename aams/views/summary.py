@@ -52,7 +52,7 @@ def summary(ledger: Sequence[Recorded], rows: Sequence[Mapping[str, Any]], state
         key=lambda row: (-row["scores"]["generalize"], row["cycle"]),
     )
     newest, attempted = rows[-NEWEST_ROWS:][::-1], attempts[-NEWEST_ROWS:][::-1]
-    checkpoint = take(ledger)
+    checkpoint = take(ledger, ())
     lineages = dict(sorted(state.lineages.items()))
     return {
         "schema_version": 1,

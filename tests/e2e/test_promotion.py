@@ -14,6 +14,8 @@ import zipfile
 import pytest
 
 from aams.canonical import canonical_json, sha256
+from aams.cli import main
+from safety.clock import later
 
 needs_keys = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
 pytestmark = needs_keys
@@ -135,6 +137,20 @@ def test_a_rollback_is_a_cycle_with_two_keys_and_unwrites_nothing(waiting):
     waiting.verify()
     told = json.loads(waiting.aams("rollback", "--to", "G001", "--reason", "and back", "--json"))
     assert (told["outcome"], waiting.head()) == ("rolled-back", "G001")
+    waiting.verify()
+
+
+def test_what_is_frozen_after_the_clock_was_ahead_expires_by_the_ledgers_time(waiting, set_clock):
+    waiting.aams("approve", "G001")
+    ahead = later(waiting.entries("closed")[-1]["time"], 30 * 86_400)
+    set_clock(ahead)
+    assert main(["rollback", "--to", "G000", "--reason", "a drill", "--root", str(waiting.path)]) == 0
+    told = json.loads(waiting.aams("propose", "--seed", "4", "--children", "1", "--json"))
+    frozen = waiting.entries("frozen")[-1]
+    with zipfile.ZipFile(told["bundle"]) as archive:
+        envelope = json.loads(archive.read("manifest.json"))["envelope"]
+    assert frozen["time"] == envelope["frozen_at"] == ahead
+    assert frozen["facts"]["proposer"]["statement"]["expires"] == envelope["expires_at"] > ahead
     waiting.verify()
 
 

@@ -166,7 +166,7 @@ def complaint(lab: Any, kept: Checkpoint) -> str:
     if broken:
         return str(broken)
     try:
-        check_against(read_ledger(lab.root), kept)
+        check_against(read_ledger(lab.root), (), kept)
     except AamsError as error:
         return str(error)
     return ""
@@ -186,7 +186,7 @@ def is_named(said: str, name: str, how: str) -> bool:
 
 def check_tampering(lab: Any, ways: list[tuple[str, str, Callable[[], Any]]], whole: Path) -> int:
     """Tamper in every way, one at a time; verify names each. Gives how many only a checkpoint can know of."""
-    kept = take(read_ledger(lab.root))
+    kept = take(read_ledger(lab.root), ())
     tip = next(entry for entry, digest in read_ledger(lab.root) if digest in kept.tips)
     last = f"logs/cycles/{tip.cycle}/{tip.number:02d}-{tip.event}.json"
     wrong, unknown = [], 0

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aams.canonical import sha256, to_data
 from aams.errors import LedgerError
-from safety.endorsement import check_promotions, recall_digest
+from safety.endorsement import check_in_line, check_promotions, promoted, recall_digest
 from safety.events import Approved, Facts, Frozen, Recalled, Signed, Trained, entry_name, facts_of
-from safety.keyfiles import local_key, public_key
+from safety.keyfiles import generate, local_key, public_key
 from safety.ledger import Recorded
 from safety.signatures import Statement, sign
 from safety.signers import ALLOWED_SIGNERS, REVOKED_KEYS, ROLES, AllowedKey, Role, add_revoked, change_signers
-from safety.sshkeygen import fingerprint, have_ssh_keygen
+from safety.sshkeygen import PublicKey, fingerprint, have_ssh_keygen
 
 pytestmark = pytest.mark.skipif(not have_ssh_keygen(), reason="ssh-keygen isn't installed")
 
@@ -184,16 +185,82 @@ def test_one_key_that_is_allowed_in_both_roles_still_signs_only_one(lab: Any) ->
     assert "one key can't sign both roles" in complaint
 
 
-def test_all_promotions_are_signed_for_one_repository(lab: Any) -> None:
-    elsewhere, others = {"repository": "https://example.org/eve"}, "https://example.org/eve, unversioned"
-    approved, name = said_otherwise(lab.ledger, "third", approving(signing(lab, "verdict", **elsewhere)))
-    whole, _ = said_otherwise(approved, "third", proposing(signing(lab, "propose", **elsewhere)))
-    proposed, _ = said_otherwise(lab.ledger, "third", proposing(signing(lab, "propose", **elsewhere)))
-    for ledger in (approved, proposed, whole):
-        assert refusal(lab, ledger) == (
-            name,
-            f"{name}: was signed for another repository; got {others}; restore logs/cycles from Git",
-        )
+def signed_for(lab: Any, ledger: Ledger, cycle: str, proposed: str, approved: str) -> tuple[Ledger, str]:
+    """The ledger with a promotion whose keys name these repositories, and the name of its last entry."""
+    ledger, _ = said_otherwise(ledger, cycle, proposing(signing(lab, "propose", repository=proposed)))
+    return said_otherwise(ledger, cycle, approving(signing(lab, "verdict", repository=approved)))
+
+
+@pytest.mark.parametrize("proposed", ["git:ours", "git:eve", "unversioned"])
+@pytest.mark.parametrize("approved", ["git:ours", "git:eve", "unversioned"])
+def test_all_promotions_are_signed_for_one_repository(lab: Any, proposed: str, approved: str) -> None:
+    ours, _ = signed_for(lab, lab.ledger, "root", "git:ours", "git:ours")
+    ledger, name = signed_for(lab, ours, "third", proposed, approved)
+    if proposed == approved == "git:ours":
+        assert check_promotions(lab.root, ledger) == 2
+        return
+    other = proposed if proposed != "git:ours" else approved
+    file, complaint = refusal(lab, ledger)
+    assert file == name
+    assert f"another repository than what was promoted before; got {other}, and git:ours before; sign in" in complaint
+
+
+def test_a_lab_that_began_outside_of_git_gets_one_name_and_keeps_it(lab: Any) -> None:
+    for proposed in ("unversioned", "git:ours"):
+        named, _ = signed_for(lab, lab.ledger, "third", proposed, "git:ours")
+        assert check_promotions(lab.root, named) == 2
+    assert (
+        "got unversioned, and git:ours before"
+        in (refusal(lab, signed_for(lab, lab.ledger, "third", "git:ours", "unversioned")[0])[1])
+    )
+    lab.roll_back("back", "G000")
+    named, _ = signed_for(lab, lab.ledger, "root", "unversioned", "git:ours")
+    named, _ = signed_for(lab, named, "third", "git:ours", "git:ours")
+    file, complaint = refusal(lab, named)
+    assert file.startswith("logs/cycles/back/")
+    assert "got unversioned, and git:ours before" in complaint
+
+
+@pytest.mark.parametrize("saying", [proposing, approving])
+def test_a_key_that_a_promotion_knew_as_revoked_stays_revoked(lab: Any, saying: Any) -> None:
+    role: Role = "propose" if saying is proposing else "verdict"
+    eve, bob = (stranger(lab.root / name) for name in ("eve", "bob"))
+    known = tuple(sorted(map(fingerprint, (eve, bob))))
+    ledger, name = said_otherwise(lab.ledger, "third", saying(signing(lab, role, revoked=known)))
+    name = next(entry_name(entry) for entry, _ in ledger if entry.cycle == "third" and entry.event == "approved")
+    for lost in (known, (fingerprint(bob),)):
+        file, complaint = refusal(lab, ledger)
+        assert file == name
+        assert f"{REVOKED_KEYS} lacks a key that was revoked; got {', '.join(lost)}; restore it from Git" in complaint
+        add_revoked(lab.root / REVOKED_KEYS, eve)
+    add_revoked(lab.root / REVOKED_KEYS, bob)
+    assert check_promotions(lab.root, ledger) == 2
+    add_revoked(lab.root / REVOKED_KEYS, stranger(lab.root / "third"))
+    assert check_promotions(lab.root, ledger) == 2, "the list may grow"
+
+
+def test_what_was_promoted_says_what_the_next_statement_must_be_in_line_with(lab: Any) -> None:
+    said = promoted(lab.ledger)
+    assert [one.generation for one in said] == ["G000", "G002"]
+    assert {one.role for one in said} == {"verdict"}
+    assert check_in_line(said, ()) == "unversioned"
+    assert check_in_line([*said, replace(said[-1], repository="git:ours")], ()) == "git:ours"
+    assert check_in_line((), (), "git:ours") == "git:ours"
+
+
+def test_a_promotion_to_be_is_not_held_against_the_keys_of_those_before(lab: Any) -> None:
+    ledger, name = said_otherwise(lab.ledger, "root", approving(stating(generation="G009")))
+    assert refusal(lab, ledger)[0] == name
+    assert check_promotions(lab.root, ledger, "third") == 2
+    ledger, name = said_otherwise(lab.ledger, "third", approving(stating(generation="G009")))
+    with pytest.raises(LedgerError, match="is signed with another generation"):
+        check_promotions(lab.root, ledger, "third")
+
+
+def stranger(path: Path) -> PublicKey:
+    """A key that never signed."""
+    generate(path)
+    return public_key(path)
 
 
 def test_a_rollback_is_signed_for_its_generation_and_its_reason(lab: Any) -> None:

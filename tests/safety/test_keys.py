@@ -3,6 +3,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,6 +195,19 @@ def test_a_key_is_not_replaced_in_the_second_it_was_made(root: Path) -> None:
     with pytest.raises(AamsError, match=f"does not count before now; got {DAYS[0]}"):
         rotate_key(root, "propose", on(0))
     assert everything(root) == before
+
+
+def test_a_line_begins_and_ends_no_earlier_than_the_newest_entry(lab: Any) -> None:
+    """What a clock that was ahead let the old key sign, it signed before it was replaced."""
+    newest = lab.ledger[-1].entry.time
+    new = rotate_key(lab.root, "verdict", lambda: DAYS[1])
+    assert [line.valid_before for line in read_signers(lab.root / ALLOWED_SIGNERS)] == ["", newest, ""]
+    assert new.valid_after == newest
+    with pytest.raises(AamsError, match=f"does not count before now; got {newest}; now is {newest} by the ledger"):
+        rotate_key(lab.root, "verdict", lambda: DAYS[1])
+    (lab.root / KEYS / "propose").unlink()
+    make_keys(lab.root, "bob", lambda: DAYS[1])
+    assert read_signers(lab.root / ALLOWED_SIGNERS)[-1].valid_after == newest
 
 
 def test_a_line_that_a_person_ended_stays_ended_then(root: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from aams.canonical import sha256
 from aams.errors import AamsError, LedgerError
+from safety.clock import later
 from safety.events import Closed, Opened, entry_name
-from safety.ledger import append, entry_bytes, next_entry, read_ledger, tips
+from safety.ledger import append, entry_bytes, next_entry, next_time, read_ledger, tips
 
 CYCLES = Path("logs/cycles")
 
@@ -74,6 +75,14 @@ def test_a_clock_that_went_backwards_moves_no_entry_back(lab: Any) -> None:
     opened = Opened(7, "mutate-champion", "person", "G002", "corpus-a", "", "")
     entry = next_entry(lab.ledger, "fourth", opened, "language", "c" * 64, "2020-01-01T00:00:00Z")
     assert entry.time == lab.ledger[-1].entry.time
+
+
+def test_the_time_of_the_next_entry_is_known_before_it_is_written(lab: Any, say: Any) -> None:
+    newest = lab.ledger[-1].entry.time
+    for now, wanted in ((later(newest, -60), newest), (newest, newest), (later(newest, 60), later(newest, 60))):
+        assert next_time(lab.ledger, now) == wanted
+        assert next_entry(lab.ledger, "fourth", say.opened("G002"), "language", "c" * 64, now).time == wanted
+    assert next_time((), "2026-11-21T01:00:00Z") == "2026-11-21T01:00:00Z"
 
 
 def test_two_cycles_side_by_side_merge_and_order_alike_everywhere(lab: Any, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ SIGNED = Statement(
     results="c" * 64,
     tips=("d" * 64, "e" * 64),
     expires="2026-11-28T01:40:00Z",
+    revoked=("SHA256:" + "a" * 43, "SHA256:" + "b" * 43),
 )
 OTHERWISE: dict[str, Any] = {
     "schema_version": 2,
@@ -44,6 +45,7 @@ OTHERWISE: dict[str, Any] = {
     "results": "",
     "tips": ("d" * 64,),
     "expires": "2026-11-28T01:40:01Z",
+    "revoked": ("SHA256:" + "a" * 43,),
 }
 
 
@@ -153,6 +155,8 @@ def test_a_signature_holds_for_no_other_value_of_any_field(field: str, desk: Des
         ("tips", ("",)),
         ("expires", ""),
         ("expires", "2026-11-28"),
+        ("revoked", ("SHA256:" + "a" * 44,)),
+        ("revoked", ("SHA256:" + "b" * 43, "SHA256:" + "a" * 43)),
     ],
 )
 def test_a_statement_that_could_be_read_as_something_else_is_neither_signed_nor_checked(
@@ -163,8 +167,8 @@ def test_a_statement_that_could_be_read_as_something_else_is_neither_signed_nor_
             attempt(replace(SIGNED, **{field: value}))
 
 
-def test_a_trial_of_a_root_has_no_generation_parent_results_or_tips(desk: Desk) -> None:
-    first = replace(SIGNED, generation="", parent_head="", results="", tips=())
+def test_a_trial_of_a_root_has_no_generation_parent_results_or_tips_and_may_know_no_revoked_key(desk: Desk) -> None:
+    first = replace(SIGNED, generation="", parent_head="", results="", tips=(), revoked=())
     assert check(first, sign(first, desk.key("ann")), desk.allowed, AT).principal == "ann-propose"
 
 

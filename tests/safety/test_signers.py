@@ -16,12 +16,12 @@ from safety.signers import (
     parse_signers,
     read_revoked,
     read_signers,
-    revoked_among,
+    revoked_fingerprints,
     revoked_path,
     signer_line,
     stamp,
 )
-from safety.sshkeygen import PublicKey, fingerprint, have_ssh_keygen
+from safety.sshkeygen import PublicKey, ask, fingerprint, have_ssh_keygen
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOB = "AAAAC3NzaC1lZDI1NTE5AAAAINjOv90x9jddIoZ5xbYLma77FpbTDPkj8FwBrT0aojdK"
@@ -202,7 +202,7 @@ def test_a_file_that_is_no_revocation_list_is_never_taken_for_an_empty_one(conte
 
 
 @pytest.mark.skipif(not have_ssh_keygen(), reason="ssh-keygen isn't installed")
-def test_what_is_no_key_is_neither_revoked_nor_looked_up(tmp_path: Path) -> None:
+def test_what_is_no_key_is_not_revoked_and_half_a_list_is_no_list(tmp_path: Path) -> None:
     path, broken = tmp_path / "revoked", PublicKey("ssh-ed25519", "AAAA")
     add_revoked(path, KEY)
     content = path.read_bytes()
@@ -210,11 +210,11 @@ def test_what_is_no_key_is_neither_revoked_nor_looked_up(tmp_path: Path) -> None
         add_revoked(path, broken)
     assert str(refused.value).startswith(f"{path}: can't be added to; got {fingerprint(broken)}: key:1: invalid key")
     assert path.read_bytes() == content
-    for keys in ([broken], [KEY, broken], [broken, KEY]):
-        with pytest.raises(AamsError) as refused:
-            revoked_among(keys, path)
-        assert str(refused.value).startswith(f"{path}: can't be read by ssh-keygen; got Cannot load")
-        assert str(refused.value).endswith("; restore it from Git")
+    path.write_bytes(content[:30])
+    with pytest.raises(AamsError) as refused:
+        revoked_fingerprints(path)
+    assert str(refused.value).startswith(f"{path}: can't be read by ssh-keygen; got Invalid KRL file")
+    assert str(refused.value).endswith("; restore it from Git")
 
 
 @pytest.mark.skipif(not have_ssh_keygen(), reason="ssh-keygen isn't installed")
@@ -223,15 +223,29 @@ def test_exactly_the_keys_that_were_revoked_are_named(tmp_path: Path) -> None:
     path.parent.mkdir()
     add_revoked(path, KEY)
     assert revoked_path(tmp_path) == path
-    assert revoked_among([other, KEY, other, KEY], path) == {KEY}
-    assert revoked_among([other], path) == revoked_among([], path) == frozenset()
+    assert revoked_fingerprints(path) == {fingerprint(KEY)}
     add_revoked(path, other)
-    assert revoked_among([other, KEY], path) == {KEY, other}, "a key once revoked stays so"
+    assert revoked_fingerprints(path) == {fingerprint(KEY), fingerprint(other)}, "a key once revoked stays so"
+
+
+@pytest.mark.skipif(not have_ssh_keygen(), reason="ssh-keygen isn't installed")
+@pytest.mark.parametrize("said", ["sha256: {}", "sha1: {}", "id: " + "x" * 90])
+def test_a_list_that_names_keys_in_another_way_is_refused(said: str, tmp_path: Path) -> None:
+    """What could not be put on record as a fingerprint would not be missed when it is gone."""
+    path, key = tmp_path / "revoked", f"{KEY.kind} {KEY.base64}"
+    (tmp_path / "said").write_text(said.format(key) + "\n")
+    (tmp_path / "authority").write_text(key + "\n")
+    assert ask("-k", "-f", "revoked", "-s", "authority", "said", folder=tmp_path).status == 0
+    with pytest.raises(AamsError) as refused:
+        revoked_fingerprints(path)
+    wrote = str(refused.value).removeprefix(f"{path}: must name whole keys alone; got '")
+    assert wrote.endswith("'; use `aams keys revoke`")
+    assert len(wrote.removesuffix("'; use `aams keys revoke`")) <= 80
 
 
 def test_without_a_revocation_list_no_key_is_revoked(tmp_path: Path) -> None:
     assert revoked_path(tmp_path) is None
-    assert revoked_among([KEY], None) == frozenset()
+    assert revoked_fingerprints(None) == frozenset()
 
 
 @pytest.mark.parametrize(
