@@ -45,7 +45,7 @@ class DomainStanding:
         state: the lifecycle's, with the cycle that is in it.
         cooldown_s, karma: what a schedule must still wait for, and has earned.
         attempts, discoveries: of the present line.
-        alpha_spent: sum of the levels of its attempts so far.
+        alpha_spent: sum of the levels of those attempts that were looked at.
         evidence_needed: e-value that proves the next attempt's gain.
         decisions: the last ones, newest first.
     """
@@ -98,7 +98,6 @@ def _domain(name: str, ledger: Iterable[Recorded], state: State, contract: Contr
     lineage = state.lineages.get(name, Lineage())
     phases = [f"{cycle.phase} ({cycle.id})" for cycle in state.open_cycles.values() if cycle.domain == name]
     own = [recorded for recorded in ledger if recorded.entry.domain == name]
-    spent = [facts.look.level for facts in _facts(own, Verdict) if facts.look]
     needed = 1 / statistics.level(lineage.attempts + 1, lineage.discoveries, contract.promotion.alpha)
     hits, trials = lineage.false_promotions, lineage.placebos
     low, high = statistics.binomial_interval(hits, trials) if trials else (0.0, 1.0)
@@ -112,7 +111,7 @@ def _domain(name: str, ledger: Iterable[Recorded], state: State, contract: Contr
         karma_needed=contract.karma.attempt,
         attempts=lineage.attempts,
         discoveries=lineage.discoveries,
-        alpha_spent=sum(spent[len(spent) - lineage.attempts :] if lineage.attempts else ()),
+        alpha_spent=lineage.alpha_spent,
         evidence_needed=needed,
         placebos=Placebos(trials, hits, low, high),
         replay=replay(_controls(own), contract.promotion),

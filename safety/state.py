@@ -84,6 +84,15 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What the attempts on a corpus that was left came to; the fields are those of `Lineage`."""
+
+    attempts: int = 0
+    discoveries: int = 0
+    alpha_spent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Lineage:
     """One domain's line. A new corpus begins a new line; its generations are counted on.
 
@@ -96,7 +105,8 @@ class Lineage:
         generations: every attempt of the domain, oldest first.
         next_generation: the number the next attempt takes.
         attempts, discoveries: hypotheses on the present corpus, and those the arbiter accepted, placebos included.
-        spent: attempts and discoveries on each corpus that was left: a line that comes back to one goes on counting.
+        alpha_spent: sum of the levels of the attempts on the present corpus that were looked at; it never falls.
+        spent: what attempts came to on each corpus that was left: a line that comes back to one goes on counting.
         placebos, false_promotions: placebos that were revealed in the domain, and those the arbiter had accepted.
         trials: children of the champion that finished their trial since it was promoted, or were dropped at a rung.
         predictions: predicted and estimated gain of each child judged since the last promotion.
@@ -115,7 +125,8 @@ class Lineage:
     next_generation: str = "G000"
     attempts: int = 0
     discoveries: int = 0
-    spent: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    alpha_spent: float = 0.0
+    spent: Mapping[str, Spent] = field(default_factory=dict)
     placebos: int = 0
     false_promotions: int = 0
     trials: int = 0
@@ -182,7 +193,7 @@ def add(state: State, recorded: Recorded) -> State:
             _agree(entry, "generation", facts.generation, _head(lineage))
             lineage = replace(lineage, retested=entry.time, retest=facts.look)
         case Looked() if cycle.stage == "attempt":
-            _look(lineage, entry, facts)
+            lineage = _look(lineage, cycle, entry, facts, before.look if before else None)
         case Verdict():
             cycle = replace(cycle, decided=digest)
             lineage = _decide(lineage, cycle, facts, promised.get(cycle.id, {}))
@@ -225,15 +236,23 @@ def _attempt(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Attempted) -> 
     return replace(lineage, generations=generations, next_generation=f"G{len(generations):03d}", attempts=attempts)
 
 
-def _look(lineage: Lineage, entry: Entry, facts: Looked) -> None:
-    """Hold a look against the counters that its level comes from; fewer discoveries only make the level stricter."""
+def _look(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Looked, earlier: Look | None) -> Lineage:
+    """Hold a look against the counters that its level comes from; fewer discoveries only make the level stricter.
+
+    Its level is counted once, however often the attempt is looked at, and on the corpus that the attempt is on.
+    """
     attempt = _find(lineage, entry, facts.generation, "open")
     if facts.look is None:
-        return
+        return lineage
     _agree(entry, "attempt", str(facts.look.attempt), str(attempt.hypothesis))
     if _of_present_line(lineage, attempt) and facts.look.discoveries > lineage.discoveries:
         got = f"{facts.look.discoveries}, where there are {lineage.discoveries}"
         raise contradiction(entry, "counts more discoveries than its line has", got)
+    more, corpus = max(0.0, facts.look.level - (earlier.level if earlier else 0.0)), cycle.opened.corpus
+    if corpus == lineage.corpus:
+        return replace(lineage, alpha_spent=lineage.alpha_spent + more)
+    left = lineage.spent.get(corpus, Spent())
+    return replace(lineage, spent={**lineage.spent, corpus: replace(left, alpha_spent=left.alpha_spent + more)})
 
 
 def _decide(lineage: Lineage, cycle: Cycle, facts: Verdict, promised: Mapping[str, float]) -> Lineage:
@@ -296,16 +315,18 @@ def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Approved) -> L
     lineage = replace(lineage, champion=champion, trials=0, predictions=(), retested="", retest=None, outdone=False)
     if attempt.parent or cycle.recalled:
         return replace(lineage, best_recall=max(lineage.best_recall, champion.fitness.recall))
-    spent = {**lineage.spent, lineage.corpus: (lineage.attempts, lineage.discoveries)}
-    attempts, discoveries = spent.get(cycle.opened.corpus, (0, 0))
+    left = Spent(lineage.attempts, lineage.discoveries, lineage.alpha_spent)
+    spent = {**lineage.spent, lineage.corpus: left}
+    found = spent.get(cycle.opened.corpus, Spent())
     return replace(
         lineage,
         corpus=cycle.opened.corpus,
         root=champion,
         best_recall=champion.fitness.recall,
         tried=frozenset({attempt.spec}),
-        attempts=attempts,
-        discoveries=discoveries,
+        attempts=found.attempts,
+        discoveries=found.discoveries,
+        alpha_spent=found.alpha_spent,
         spent=spent,
     )
 

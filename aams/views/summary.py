@@ -64,7 +64,7 @@ def summary(ledger: Sequence[Recorded], rows: Sequence[Mapping[str, Any]], state
         },
         "totals": {domain: _totals(rows, domain) for domain in sorted({row["domain"] for row in rows})},
         "champions": {domain: _champion(lineage, rows) for domain, lineage in lineages.items() if lineage.champion},
-        "states": {domain: _state(state, lineage, domain, attempts) for domain, lineage in lineages.items()},
+        "states": {domain: _state(state, lineage, domain) for domain, lineage in lineages.items()},
         "month_flops": dict(sorted(state.month_flops.items())[-12:]),
         "operators": _operators(rows),
         "predictions": _predictions(attempts)[-PREDICTIONS:],
@@ -111,10 +111,8 @@ def _line(lineage: Lineage) -> list[str]:
     return line[:CHAMPIONS][::-1]
 
 
-def _state(state: State, lineage: Lineage, domain: str, attempts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _state(state: State, lineage: Lineage, domain: str) -> dict[str, Any]:
     """Where a domain stands, as far as the ledger says; `share` is what its next attempt may take of alpha."""
-    looks = [row["look"] for row in attempts if row["domain"] == domain and row.get("look")]
-    own = looks[len(looks) - lineage.attempts :] if lineage.attempts else []
     hits, trials = lineage.false_promotions, lineage.placebos
     low, high = binomial_interval(hits, trials) if trials else (0.0, 1.0)
     return {
@@ -126,7 +124,7 @@ def _state(state: State, lineage: Lineage, domain: str, attempts: Iterable[Mappi
         "corpus": lineage.corpus,
         "attempts": lineage.attempts,
         "discoveries": lineage.discoveries,
-        "alpha_spent": round(sum(look["level"] for look in own), 9),
+        "alpha_spent": round(lineage.alpha_spent, 9),
         "share": level(lineage.attempts + 1, lineage.discoveries, HALF) * 2,
         "placebos": {"revealed": trials, "promoted": hits, "low": low, "high": high},
         "trials": lineage.trials,

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aams.standing import standing_of
 from aams.views import acceptable, compile_views, write_views
 from aams.views.logs import LINEAGE_COLUMNS
 from aams.views.summary import BEST_ROWS, NEWEST_ROWS
 from safety.checkpoint import EMPTY_ROOT
+from safety.contract import CONTRACT_PATH
 from safety.events import Looked, Verdict
 from safety.ledger import Recorded, append, next_entry, read_ledger
 
@@ -160,6 +163,28 @@ def test_a_placebo_is_counted_and_promotes_nothing(tell: Any, read: Any) -> None
     assert metrics["champions"]["language"]["generation"] == "G000"
     assert metrics["totals"]["language"]["accepted"] == 1
     assert [(row["status"], row["promoted"]) for row in read.lineage(views)[1:]] == [("placebo", "false")] * 2
+
+
+def test_every_reader_shows_the_error_budget_that_the_ledger_adds_up_to(tmp_path: Path, tell: Any, read: Any) -> None:
+    unscored = [one for one in tell.whole_cycle("G003", course="rejected") if not isinstance(one, Looked)]
+    at = next(index for index, facts in enumerate(unscored) if isinstance(facts, Verdict))
+    unscored[at] = replace(unscored[at], look=None, child=None)
+    judged = [tell.whole_cycle(f"G00{number}", course="rejected") for number in (1, 2)]
+    (tmp_path / "safety").mkdir()
+    shutil.copy(CONTRACT_PATH, tmp_path / "safety")
+    for ledger, spent in (
+        (tell.first_and(*judged), 0.02),
+        (tell.first_and(*judged, unscored), 0.02),
+        (tell.first_and(*judged, unscored, tell.whole_cycle("G004", course="rejected")[:-3]), 0.03),
+    ):
+        metrics = read.json(compile_views(ledger)["docs/metrics.json"])
+        assert metrics["states"]["language"]["alpha_spent"] == spent
+        for path in sorted(tmp_path.glob("logs/cycles/*/*")):
+            path.unlink()
+        for entry, _ in ledger:
+            append(tmp_path, entry)
+        standing = next(one for one in standing_of(tmp_path).domains if one.domain == "language")
+        assert standing.alpha_spent == pytest.approx(spent)
 
 
 def test_a_rollback_moves_the_champion_and_is_no_attempt(tell: Any, read: Any) -> None:

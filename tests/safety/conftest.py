@@ -208,7 +208,7 @@ class Story:
 
     def trials(self, cycle: str, *specs: str, predicted: float = 0.01) -> None:
         """Record a cycle up to its trials."""
-        self.open(cycle, self.head)
+        self.open(cycle, self.head, self.lineage.corpus or "corpus-a")
         self.record(cycle, self.say.proposed(*specs, predicted=predicted))
         self.train(cycle, "trial", *specs)
 

@@ -130,6 +130,51 @@ def test_an_abandoned_attempt_has_spent_its_error_budget(line: Any) -> None:
     assert line.lineage.generations[-1].status == "abandoned"
 
 
+def test_the_levels_of_attempts_that_were_looked_at_add_up_and_never_fall(line: Any) -> None:
+    line.attempt("third", "more", "rejected")
+    assert line.lineage.alpha_spent == pytest.approx(3 * 0.0125)
+    line.screen("fourth", "other", passed=True)
+    line.start("fourth", "other")
+    line.train("fourth", "attempt", "")
+    line.record("fourth", line.say.verdict("G004", "other", "rejected"))
+    assert line.lineage.attempts == 4
+    assert line.lineage.alpha_spent == pytest.approx(3 * 0.0125), "what was never tested could not be accepted"
+
+
+def test_an_attempts_level_is_counted_once_and_from_its_first_look_on(line: Any) -> None:
+    line.screen("third", "more", passed=True)
+    line.start("third", "more")
+    for batch in range(3):
+        line.train("third", "attempt", "", batch=batch)
+        line.look("third", "G003", "more" if batch < 2 else "proven", batch)
+        assert line.lineage.alpha_spent == pytest.approx(3 * 0.0125)
+
+
+@pytest.mark.parametrize(("levels", "spent"), [((0.01, 0.02), 0.045), ((0.02, 0.01), 0.045)])
+def test_an_attempt_whose_level_changes_spends_the_larger_one(line: Any, levels: Any, spent: float) -> None:
+    line.screen("third", "more", passed=True)
+    line.start("third", "more")
+    for batch, level in enumerate(levels):
+        line.train("third", "attempt", "", batch=batch)
+        looked = line.say.looked("G003", batch, "more", attempt=3)
+        line.record("third", replace(looked, look=replace(looked.look, level=level)))
+    assert line.lineage.alpha_spent == pytest.approx(spent)
+
+
+def test_levels_are_spent_on_the_corpus_of_their_attempt(line: Any) -> None:
+    line.screen("third", "more", passed=True)
+    line.start("third", "more")
+    line.train("third", "attempt", "")
+    line.begin("fresh", "other baseline", "corpus-b")
+    assert line.lineage.alpha_spent == 0
+    line.record("third", line.say.looked("G003", attempt=3))
+    assert line.lineage.alpha_spent == 0, "it was attempted on the corpus before"
+    line.attempt("fourth", "more", "rejected")
+    assert line.lineage.alpha_spent == pytest.approx(0.0125)
+    line.begin("again", "third baseline", "corpus-a")
+    assert line.lineage.alpha_spent == pytest.approx(3 * 0.0125)
+
+
 @pytest.mark.parametrize("outcome", ["declined", "expired"])
 def test_an_accepted_generation_that_nobody_approves_is_declined(line: Any, outcome: Any) -> None:
     line.screen("third", "more", passed=True)

@@ -17,6 +17,7 @@ from safety.events import (
     Closed,
     Facts,
     Frozen,
+    Looked,
     Opened,
     Proposed,
     Revealed,
@@ -211,6 +212,7 @@ def counters(lineage: Lineage) -> dict[str, Any]:
     return {
         "attempts": lineage.attempts,
         "discoveries": lineage.discoveries,
+        "alpha_spent": round(lineage.alpha_spent, 9),
         "placebos": lineage.placebos,
         "false_promotions": lineage.false_promotions,
         "trials": lineage.trials,
@@ -236,6 +238,7 @@ def recount(history: list[tuple[Entry, Facts]]) -> tuple[dict[str, dict[str, Any
         sums: Counter[str] = Counter()
         line, lines, head, ended = 0, {}, "", ""
         corpus, spent = "", dict[str, tuple[int, int]]()
+        levels: dict[str, float] = defaultdict(float)
         for entry, facts in own:
             cycle = said[entry.cycle]
             child = bool(cycle[Opened].parent) if Opened in cycle else None
@@ -250,6 +253,8 @@ def recount(history: list[tuple[Entry, Facts]]) -> tuple[dict[str, dict[str, Any
                 case Attempted():
                     lines[entry.cycle] = line
                     sums["attempts"] += int(bool(child))
+                case Looked() if facts.look and Attempted in cycle and Looked not in cycle:
+                    levels[cycle[Opened].corpus] += facts.look.level
                 case Verdict() if facts.look and child and lines[entry.cycle] == line:
                     sums["discoveries"] += facts.outcome == "accepted"
                     sums["predictions"] += facts.spec in [one.spec for one in cycle[Proposed].children]
@@ -271,6 +276,7 @@ def recount(history: list[tuple[Entry, Facts]]) -> tuple[dict[str, dict[str, Any
         statuses = [(cycle[Attempted].generation, status(cycle)) for cycle in said.values() if Attempted in cycle]
         counted[domain] = {
             **{name: sums[name] for name in names},
+            "alpha_spent": round(levels[corpus], 9),
             "ended": ended,
             "champion": head,
             "generations": sorted(statuses),
