@@ -46,12 +46,14 @@ def conclude(lab: Lab, cycle: Cycle) -> Ended:
 
 
 def reveal(lab: Lab, cycle: Cycle) -> Cycle:
-    """Put on record what was sealed, after the verdict and before anything else."""
+    """Put on record what was sealed, after the verdict and before anything else.
+
+    Raises:
+        SealError: what it was sealed with is gone; nothing is recorded.
+    """
     if cycle.verdict and cycle.sealed and cycle.placebo is None:
         interface = find_corpus(cycle.domain, cycle.opened.corpus).interface
-        lab.record(
-            cycle.id, cycle.domain, sealed_child(lab, cycle.id, cycle.domain, interface).revealed(cycle.generation)
-        )
+        lab.record(cycle.id, cycle.domain, sealed_child(lab, cycle, interface).revealed(cycle.generation))
     return lab.state.open_cycles[cycle.id]
 
 

@@ -20,7 +20,7 @@ from aams.cycle.desk import (
 from aams.cycle.lab import Ended, Lab
 from aams.cycle.next_bundle import proceed
 from aams.cycle.rechallenge import confirm
-from aams.cycle.sealed import arbiter_secret, hand_over, sealed_child
+from aams.cycle.sealed import arbiter_secret, hand_over, seal_child, sealed_child
 from aams.cycle.verdict import is_the_arbiters, pronounce
 from aams.dispatch import Dispatch
 from aams.errors import Problem, ResultError, failure
@@ -96,16 +96,17 @@ def _screen(desk: Desk, returned: Returned) -> Ended | None:
     record_once(desk, screened)
     if not screened.passed:
         return lab.end(inputs.cycle, "screened-out", _screen_reason(screened))
-    attempted = recorded(lab, inputs.cycle, Attempted)
-    if not attempted:
-        missing = may_attempt(lab.state, lab.state.open_cycles[inputs.cycle], lab.contract)
+    cycle = lab.state.open_cycles[inputs.cycle]
+    if cycle.sealed:  # a killed command got as far
+        sealed = sealed_child(lab, cycle, desk.prepared.interface)
+    else:
+        missing = may_attempt(lab.state, cycle, lab.contract)
         if missing:
-            return lab.end(inputs.cycle, "explored", "; ".join(f"{found.what}: {found.got}" for found in missing))
-    sealed = sealed_child(lab, inputs.cycle, inputs.domain, desk.prepared.interface)
-    if not attempted:
+            return lab.end(cycle.id, "explored", "; ".join(f"{found.what}: {found.got}" for found in missing))
+        sealed = seal_child(lab, cycle, desk.prepared.interface)
         generation = lab.lineage(inputs.domain).next_generation
-        lab.record(inputs.cycle, inputs.domain, Attempted(generation, sealed.commitment))
-    hand_over(lab, inputs.cycle, sealed)
+        lab.record(cycle.id, inputs.domain, Attempted(generation, sealed.commitment))
+    hand_over(lab, cycle.id, sealed)
     return None
 
 

@@ -11,7 +11,7 @@ import shutil
 from aams.cycle.approval import approve, conclude, decline, reveal
 from aams.cycle.desk import Desk, left_behind, set_up
 from aams.cycle.lab import Ended, Lab, baseline_text
-from aams.cycle.sealed import sealed_child
+from aams.cycle.sealed import SealError, sealed_child
 from aams.errors import AamsError, failure
 from aams.generation import Attempt, artifacts
 from aams.records import Decision, Evidence, Manifest, Mutation
@@ -42,7 +42,8 @@ def pronounce(desk: Desk, evidence: Evidence | None, decision: Decision, environ
         shutil.rmtree(place)
     trained = [facts for facts in lab.facts(inputs.cycle) if isinstance(facts, Trained) and facts.stage != "trial"]
     weights = trained[0].weights.get(f"{run.arm}-0", "") if trained else ""
-    sealed = sealed_child(lab, inputs.cycle, inputs.domain, desk.prepared.interface) if inputs.sealed else None
+    cycle = lab.state.open_cycles[inputs.cycle]
+    sealed = sealed_child(lab, cycle, desk.prepared.interface) if inputs.sealed else None
     mutations = sealed.mutations if sealed else ()
     isolation = trained[-1].isolation if trained else "none"
     attempt = Attempt(
@@ -73,11 +74,16 @@ def pronounce(desk: Desk, evidence: Evidence | None, decision: Decision, environ
 
 
 def is_the_arbiters(desk: Desk) -> bool:
-    """Whether an attempt trained the child that the arbiter handed over; somebody between may have put in another."""
+    """Whether an attempt trained the child that the arbiter handed over; somebody between may have put in another.
+
+    Raises:
+        SealError: nobody can say any more which child that was.
+    """
     inputs = desk.dispatch.manifest.inputs
     if inputs.stage != "attempt":
         return True
-    return sealed_child(desk.lab, inputs.cycle, inputs.domain, desk.prepared.interface).spec.id in desk.specs
+    cycle = desk.lab.state.open_cycles[inputs.cycle]
+    return sealed_child(desk.lab, cycle, desk.prepared.interface).spec.id in desk.specs
 
 
 def abandon(lab: Lab, cycle: str) -> Ended:
@@ -91,10 +97,11 @@ def abandon(lab: Lab, cycle: str) -> Ended:
         raise failure("no such open cycle", cycle, "`aams log` lists the cycles")
     if found.phase == "COMMIT":
         return approve(lab, found.domain, found.recalled or found.generation)
-    if found.recalled or (found.verdict == "accepted" and not reveal(lab, found).placebo):
+    shown = _shown(lab, found)
+    if shown and (shown.recalled or (shown.verdict == "accepted" and not shown.placebo)):
         return decline(lab, found.domain, found.recalled or found.generation, "it was abandoned")
-    if found.verdict:
-        return conclude(lab, found)
+    if shown and shown.verdict:
+        return conclude(lab, shown)
     return break_off(lab, found, "abandoned", "it was not brought to its end")
 
 
@@ -104,22 +111,34 @@ def break_off(lab: Lab, cycle: Cycle, outcome: Ending, reason: str) -> Ended:
     Args:
         outcome: how a cycle closes that has no attempt, or whose bundle is not on this machine.
     """
-    if cycle.verdict == "rejected" or reveal(lab, cycle).placebo:
-        return conclude(lab, cycle)
-    if cycle.verdict or cycle.recalled:
+    shown = _shown(lab, cycle)
+    if shown is None:
+        return lab.end(cycle.id, "expired", f"{reason}, and what it was sealed with is gone")
+    if shown.verdict == "rejected" or shown.placebo:
+        return conclude(lab, shown)
+    if shown.verdict or shown.recalled:
         return lab.end(cycle.id, outcome, reason)
     dispatch = left_behind(lab, cycle) if cycle.generation else None
     if dispatch is None or dispatch.stage == "trial":
         return lab.end(cycle.id, outcome, reason)
     try:
         desk = set_up(lab, dispatch)
-    except AamsError:  # what was frozen is no longer here: there is nothing to archive it with
-        return lab.end(cycle.id, outcome, reason)
-    if not is_the_arbiters(desk):
+        ours = is_the_arbiters(desk)
+    except AamsError:  # what was frozen, or sealed, is no longer here: there is nothing to archive it with
+        ours = False
+    if not ours:
         return lab.end(cycle.id, outcome, reason)
     trained = [one for one in lab.facts(cycle.id) if isinstance(one, Trained) and one.stage != "trial"]
     violations = sum(run.law_violations for one in trained for run in one.runs if run.arm != "control")
     return pronounce(desk, None, arbiter.refuse(lab.contract, violations, reason), None)
+
+
+def _shown(lab: Lab, cycle: Cycle) -> Cycle | None:
+    """A cycle with what it sealed on record, once it has its verdict; None where nobody can reveal that any more."""
+    try:
+        return reveal(lab, cycle)
+    except SealError:
+        return None
 
 
 def _manifests(desk: Desk) -> tuple[Manifest, ...]:
