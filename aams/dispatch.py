@@ -112,6 +112,16 @@ def flops(runs: Iterable[Run], costs: Mapping[str, Cost]) -> int:
     return sum(run.steps * costs[run.spec].step_flops for run in runs)
 
 
+def reserved_flops(inputs: Inputs, costs: Mapping[str, Cost]) -> int:
+    """Training FLOPs that a bundle is accounted with, never less than it takes.
+
+    An attempt's runs count as the domain's whole compute each: their exact sum would tell what the sealed child costs,
+    and so whether it is a placebo.
+    """
+    least = inputs.compute_flops if inputs.stage == "attempt" else 0
+    return sum(max(least, flops([run], costs)) for run in inputs.runs)
+
+
 def _seed(cycle: str, stage: str, run: str) -> int:
     """A run's own seed, below 2**31: the same however its pairs are batched."""
     return int(digest({"cycle": cycle, "stage": stage, "run": run})[:12], 16) % 2**31

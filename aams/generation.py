@@ -17,7 +17,7 @@ from compiler.identity import full
 from compiler.render import render
 from evaluator.picture import picture
 from evaluator.report import Dossier, eval_report, model_card
-from evaluator.results import Environment
+from evaluator.results import Environment, RunResult
 from safety.archive import PICTURE, manifest_name
 from safety.events import Trained
 
@@ -29,6 +29,7 @@ class Attempt:
     Attributes:
         text: the spec as YAML, with its comments.
         manifests, trained: of its bundles, in order.
+        reported: what its runs reported, by name, as far as that is at hand: the ledger leaves the sealed child out.
         environment: what the last bundle was trained in; None when it never came back.
         time: of its beginning, as its directory has it.
     """
@@ -38,6 +39,7 @@ class Attempt:
     interface: Interface
     manifests: tuple[Manifest, ...]
     trained: tuple[Trained, ...]
+    reported: Mapping[str, RunResult]
     environment: Environment | None
     dossier: Dossier
     time: str
@@ -101,8 +103,8 @@ def _metrics(attempt: Attempt) -> dict[str, Any]:
             {
                 "run": run.name,
                 "status": run.status,
-                "steps": run.steps,
-                "loss_last": run.loss_last,
+                "steps": attempt.reported.get(run.name, run).steps,
+                "loss_last": attempt.reported.get(run.name, run).loss_last,
                 "weights": trained.weights.get(run.name, ""),
             }
             for trained in attempt.trained

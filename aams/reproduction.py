@@ -17,14 +17,16 @@ from pathlib import Path
 
 from aams import bundle, git
 from aams.errors import AamsError, Problem, ResultError, failure
+from aams.files import read_bounded
 from aams.lanes import LANES, Report, train
 from aams.records import Manifest, Spec
+from aams.strict import read_json
 from compiler import spec as specs
 from compiler.cost import estimate
 from domains import prepare
 from evaluator.results import Returned, read_results
 from safety import store
-from safety.archive import archived_manifest, generation_path
+from safety.archive import MAX_ARTIFACT_BYTES, archived_manifest, check_generation, generation_path
 from safety.contract import CONTRACT_PATH, load_contract
 from safety.events import Frozen, Opened, Trained, facts_of
 from safety.ledger import read_ledger
@@ -83,14 +85,14 @@ def reproduce(root: Path, domain: str, name: str, report: Report) -> Reproduced:
     costs = {spec.id: estimate(spec.tree, prepared.interface) for spec in _specs(root, domain, record)}
     contract = load_contract(root / CONTRACT_PATH)
     (root / ".aams").mkdir(exist_ok=True)
-    found = []
+    found, losses = [], _losses(record)
     for batch, (manifest, trained) in enumerate(record.bundles):
         with tempfile.TemporaryDirectory(prefix="reproduce-", dir=root / ".aams") as place:
             archive = _rebuilt(root, domain, record, Path(place), batch)
             returned = train(LANES["local"](Path(place), contract), archive, Path(place) / "returned", report)
             results = read_results(returned, manifest, costs)
             _restore(root, record.generation.weights, results)
-            found.append(_compare(results, trained))
+            found.append(compare(results, trained, losses))
     worst = next((one for one in found if not one.same), None) or next(
         (one for one in found if not one.same_bytes), None
     )
@@ -107,23 +109,23 @@ def _restore(root: Path, wanted: str, results: Returned) -> None:
             store.put(root, results.weights[run.name], wanted)
 
 
-def _compare(results: Returned, trained: Trained) -> Reproduced:
+def compare(results: Returned, trained: Trained, losses: Mapping[str, float]) -> Reproduced:
+    """Compare a second training of a bundle with the one on record, whose last losses are given by run."""
     weights = {run.name: run.weights for run in results.results.runs if run.status == "finished"}
     if weights == trained.weights:
         return Reproduced(True, True, "reproduced")
     if results.results.fingerprint == trained.fingerprint:
         differing = sorted(name for name in weights if weights[name] != trained.weights.get(name))
         return Reproduced(False, False, f"NOT reproduced on an equal machine: {', '.join(differing)} differ")
-    losses = {run.name: run.loss_last for run in results.results.runs if run.status == "finished"}
-    recorded = {run.name: run.loss_last for run in trained.runs if run.status == "finished"}
-    return _compare_losses(losses, recorded)
+    now = {run.name: run.loss_last for run in results.results.runs if run.status == "finished"}
+    once = ", ".join(sorted(now.keys() ^ trained.weights.keys()))
+    if once:
+        return Reproduced(False, False, f"NOT reproduced: finished once and failed once: {once}")
+    return _compare_losses(now, {name: losses[name] for name in now.keys() & losses.keys()})
 
 
 def _compare_losses(now: Mapping[str, float], then: Mapping[str, float]) -> Reproduced:
-    """Compare the last losses of the runs that finished."""
-    once = ", ".join(sorted(now.keys() ^ then.keys()))
-    if once:
-        return Reproduced(False, False, f"NOT reproduced: finished once and failed once: {once}")
+    """Compare the last losses of the runs that finished; there are some on record of every control at least."""
     worst = max((abs(now[name] - loss) / max(abs(loss), 1e-9) for name, loss in then.items()), default=0.0)
     same = worst <= TOLERANCE
     word = "reproduced" if same else "NOT reproduced"
@@ -181,6 +183,14 @@ def _look_up(root: Path, domain: str, name: str) -> _Record:
     for one in (one for one in facts if isinstance(one, Frozen) and one.stage != "trial"):
         bundles.append((archived_manifest(directory, one), trained[one.batch]))
     return _Record(generation, directory, tuple(bundles), opened)
+
+
+def _losses(record: _Record) -> dict[str, float]:
+    """Last losses of a generation's runs, by name, as it archived them: the ledger never tells the sealed child's."""
+    check_generation(record.directory, record.generation.archive)
+    path = record.directory / "metrics.json"
+    metrics = read_json(read_bounded(path, MAX_ARTIFACT_BYTES), str(path), MAX_ARTIFACT_BYTES)
+    return {run["run"]: run["loss_last"] for run in metrics["training"] if run["loss_last"] is not None}
 
 
 def _specs(root: Path, domain: str, record: _Record) -> list[Spec]:

@@ -150,10 +150,7 @@ def read_results(folder: Path, manifest: Manifest, costs: Mapping[str, Cost]) ->
     """
     path = folder / RESULTS_NAME
     content = read_bounded(path, MAX_RESULTS_BYTES)
-    try:
-        results = from_data(Results, read_json(content, str(path), MAX_RESULTS_BYTES, max_depth=8), str(path))
-    except AamsError as error:
-        raise ResultError(*error.problems) from None
+    results = parse_results(content, path)
     _check_whole(results, manifest, path)
     by_name = {result.name: result for result in results.runs}
     for run in manifest.inputs.runs:
@@ -167,6 +164,18 @@ def read_results(folder: Path, manifest: Manifest, costs: Mapping[str, Cost]) ->
         _check_file(weights[result.name], result)
     ordered = replace(results, runs=tuple(by_name[run.name] for run in manifest.inputs.runs))
     return Returned(ordered, sha256(content), weights)
+
+
+def parse_results(content: bytes, path: Path) -> Results:
+    """Results as their file says, bound to nothing.
+
+    Raises:
+        ResultError: it is not strict JSON, or not of this form.
+    """
+    try:
+        return from_data(Results, read_json(content, str(path), MAX_RESULTS_BYTES, max_depth=8), str(path))
+    except AamsError as error:
+        raise ResultError(*error.problems) from None
 
 
 def _check_whole(results: Results, manifest: Manifest, path: Path) -> None:

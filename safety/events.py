@@ -114,7 +114,8 @@ class Frozen:
     """A manifest was frozen, its single-use nonce issued and its compute reserved.
 
     Attributes:
-        reserved_flops: training FLOPs of all its runs, taken from the month's budget until the results are in.
+        reserved_flops: training FLOPs of all its runs, taken from the month's budget until the results are in; of an
+            attempt the most that they can be.
         proposer: the first key; None where nobody could sign, and then nothing can be promoted.
     """
 
@@ -131,14 +132,17 @@ class Frozen:
 class RunSummary:
     """One training as it was reported.
 
+    An attempt's child is sealed until the verdict, and nothing that its runs measured may give away which child it is:
+    `spec` is "", `curve` is empty, and all numbers but `law_violations` are None.
+
     Attributes:
-        spec: what was trained; "" for an attempt's child, which is sealed until the verdict.
+        spec: what was trained.
         status: finished, stopped by a limit, failed, or dropped at a rung.
         accuracy, bits: on validation, None when it did not finish.
         loss_last: in nats, 0 when it did not get as far.
         law_violations: how many it reported, and one more when a limit of the budget stopped it.
         latency_ms, memory_bytes: of one forward pass, and the most that it held, as its machine measured them; None
-            when it did not finish, and for an attempt's child, which they might give away.
+            when it did not finish.
         curve: rising (step, loss in nats), at most `CURVE_POINTS` of those it reported.
     """
 
@@ -148,11 +152,11 @@ class RunSummary:
     spec: str
     status: str
     reason: str
-    steps: int
-    items: int
+    steps: int | None
+    items: int | None
     accuracy: float | None
     bits: float | None
-    loss_last: float
+    loss_last: float | None
     law_violations: int
     latency_ms: float | None
     memory_bytes: int | None
@@ -168,7 +172,8 @@ class Trained:
         weights: digest of each finished run's weights, by run name.
         isolation: what confined the trainer.
         fingerprint: digest of the environment that the trained bytes depend on.
-        used_flops: training FLOPs of the steps that were taken; what was reserved beyond them is free again.
+        used_flops: training FLOPs of the steps that were taken; what was reserved beyond them is free again. An
+            attempt's are all that was reserved, as its steps would tell what its child costs.
     """
 
     stage: Stage

@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aams.cycle.lab import CACHE, Lab
 from aams.cycle.planned import check_frozen, plan_of
 from aams.cycle.sealed import handed_over
-from aams.dispatch import Dispatch, find
+from aams.dispatch import Dispatch, find, reserved_flops
 from aams.errors import Problem, ResultError
-from aams.files import write_whole
+from aams.files import digest_file, read_bounded, write_whole
 from aams.records import Arm, Cost, Run, Spec
 from compiler.render import render
 from domains import prepare
 from domains.base import Prepared
 from evaluator.holdout import Question, RunScore, Split, score
-from evaluator.results import Returned, RunResult, read_results
+from evaluator.results import (
+    MAX_RESULTS_BYTES,
+    RESULTS_NAME,
+    Returned,
+    RunResult,
+    parse_results,
+    read_results,
+)
 from evaluator.weights import Tensor, check_weights
 from safety.events import CURVE_POINTS, Facts, Frozen, RunSummary, Screened, Trained
 from safety.lifecycle import Cycle
@@ -28,6 +35,8 @@ if TYPE_CHECKING:
     from domains.base import Arrays
 
 F = TypeVar("F", bound=Facts)
+OWN = "arbiter"
+"""Folder of the arbiter's own copies in a dispatch's."""
 
 
 def left_behind(lab: Lab, cycle: Cycle) -> Dispatch | None:
@@ -58,7 +67,7 @@ class Desk:
     @property
     def scratch(self) -> Path:
         """A folder for the arbiter's own copies."""
-        return self.dispatch.work / "arbiter"
+        return self.dispatch.work / OWN
 
 
 def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
@@ -73,7 +82,7 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
     plan, costs = plan_of(lab, cycle, dispatch.stage, dispatch.batch, prepared, handed)
     check_frozen(lab, plan, dispatch.manifest.inputs, prepared)
     trained = {spec.id: spec for spec in plan.specs}
-    models = {name: dispatch.work / "arbiter" / f"{name}.py" for name in trained}
+    models = {name: dispatch.work / OWN / f"{name}.py" for name in trained}
     desk = Desk(lab, dispatch, prepared, trained, costs, models)
     for name, spec in trained.items():
         write_whole(desk.models[name], render(spec, prepared.interface).encode("ascii"))
@@ -93,50 +102,64 @@ def receive(desk: Desk, folder: Path) -> Returned:
         check_weights(returned.weights[run.name], tables[run.spec], run.weights)
     results = returned.results
     hidden = _child(desk) if desk.dispatch.stage == "attempt" else ""
-    runs = tuple(
-        RunSummary(
-            name=run.name,
-            arm=_arm(desk, run.name),
-            pair=run.pair,
-            spec="" if run.spec == hidden else run.spec,
-            status=run.status,
-            reason=run.reason,
-            steps=run.steps,
-            items=run.items,
-            accuracy=run.validation.accuracy if run.status == "finished" else None,
-            bits=run.validation.bits if run.status == "finished" else None,
-            loss_last=run.loss_last,
-            law_violations=_violations(run),
-            latency_ms=None if run.spec == hidden else run.timing.get("latency_ms"),
-            memory_bytes=None if run.spec == hidden else _bytes(run),
-            curve=_thinned(run.curve),
-        )
-        for run in results.runs
-    )
+    taken = sum(run.steps * desk.costs[run.spec].step_flops for run in results.runs)
     trained = Trained(
         stage=desk.dispatch.stage,
         batch=desk.dispatch.batch,
         results=returned.digest,
-        runs=runs,
+        runs=tuple(_summary(desk, run, run.spec == hidden) for run in results.runs),
         weights={run.name: run.weights for run in finished},
         isolation=results.isolation,
         fingerprint=results.fingerprint,
-        used_flops=sum(run.steps * desk.costs[run.spec].step_flops for run in results.runs),
+        used_flops=reserved_flops(desk.dispatch.manifest.inputs, desk.costs) if hidden else taken,
         cpu_s=round(sum(run.timing.get("cpu_s", 0.0) for run in results.runs), 3),
         wall_s=round(results.timing.wall_s, 3),
     )
     record_once(desk, trained)
+    if trained.results in [one.results for one in desk.lab.facts(desk.dispatch.cycle) if isinstance(one, Trained)]:
+        keep_results(desk.dispatch.work, folder)
     return returned
+
+
+def keep_results(work: Path, folder: Path) -> None:
+    """Keep the arbiter's copy of what a bundle's runs reported: entries leave out an attempt's child."""
+    write_whole(work / OWN / RESULTS_NAME, read_bounded(folder / RESULTS_NAME, MAX_RESULTS_BYTES))
+
+
+def kept_results(work: Path, trained: Trained) -> tuple[RunResult, ...]:
+    """What the runs of a bundle on record reported; nothing where no copy of it was kept."""
+    path = work / OWN / RESULTS_NAME
+    if not path.is_file() or digest_file(path) != trained.results:
+        return ()
+    return parse_results(read_bounded(path, MAX_RESULTS_BYTES), path).runs
+
+
+def _summary(desk: Desk, run: RunResult, is_hidden: bool) -> RunSummary:
+    """What goes on record of a run; of an attempt's child, which may be a placebo, nothing that could tell."""
+    is_finished, timing = run.status == "finished", run.timing
+    memory = timing.get("peak_memory_bytes")
+    return RunSummary(
+        name=run.name,
+        arm=_arm(desk, run.name),
+        pair=run.pair,
+        spec="" if is_hidden else run.spec,
+        status=run.status,
+        reason=run.reason,
+        steps=None if is_hidden else run.steps,
+        items=None if is_hidden else run.items,
+        accuracy=run.validation.accuracy if is_finished and not is_hidden else None,
+        bits=run.validation.bits if is_finished and not is_hidden else None,
+        loss_last=None if is_hidden else run.loss_last,
+        law_violations=_violations(run),
+        latency_ms=None if is_hidden else timing.get("latency_ms"),
+        memory_bytes=None if is_hidden or memory is None else int(memory),
+        curve=() if is_hidden else _thinned(run.curve),
+    )
 
 
 def _violations(run: RunResult) -> int:
     """How often a run broke a law: a limit of the budget that stopped it is law 5, bounds."""
     return len(run.law_violations) + (run.status == "stopped")
-
-
-def _bytes(run: RunResult) -> int | None:
-    found = run.timing.get("peak_memory_bytes")
-    return None if found is None else int(found)
 
 
 def _thinned(curve: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:

@@ -14,7 +14,7 @@ from aams.cycle.lab import CACHE, PERSON, Ended, Lab, Request, baseline, champio
 from aams.cycle.planned import plan_of
 from aams.cycle.signing import can_sign, expiry, signed
 from aams.cycle.verdict import abandon
-from aams.dispatch import Dispatch, Plan, flops, plan_runs
+from aams.dispatch import Dispatch, Plan, plan_runs, reserved_flops
 from aams.errors import AamsError, Problem, failure
 from aams.files import read_bounded, write_whole
 from aams.lanes.local import PARALLEL_RUNS
@@ -140,7 +140,7 @@ def freeze(lab: Lab, plan: Plan, costs: Mapping[str, Cost], prepared: Prepared) 
         manifest=manifest_digest(manifest.inputs),
         nonce=manifest.envelope.nonce,
         runs=len(plan.runs),
-        reserved_flops=flops(plan.runs, costs),
+        reserved_flops=reserved_flops(manifest.inputs, costs),
         proposer=proposer,
     )
     lab.record(plan.cycle, plan.domain, frozen, at)

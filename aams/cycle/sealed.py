@@ -3,6 +3,10 @@
 Takes the lab and a cycle, gives the same answer whenever it is asked. Before the verdict only its commitment goes on
 record; what reveals it is kept in the cycle's own folder, so that no contract or secret that changed meanwhile keeps a
 cycle open, and is drawn again where that folder is not at hand.
+
+Gates, decisions and the trainer's code do with a placebo what they do with any child, and no entry before the verdict
+says or measures which it is. Who opens the bundle can tell: it holds the parent too, and nothing else is so near to it.
+Who computes can tell: the manifest of the child that passed the screen has a digest. SECURITY.md says what follows.
 """
 
 from __future__ import annotations

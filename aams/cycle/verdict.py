@@ -7,9 +7,10 @@ gets its archive and its verdict here too: every generation ends with both.
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from aams.cycle.approval import approve, conclude, decline, reveal
-from aams.cycle.desk import Desk, left_behind, set_up
+from aams.cycle.desk import Desk, kept_results, left_behind, set_up
 from aams.cycle.lab import Ended, Lab, baseline_text
 from aams.cycle.sealed import SealError, sealed_child
 from aams.errors import AamsError, failure
@@ -52,6 +53,7 @@ def pronounce(desk: Desk, evidence: Evidence | None, decision: Decision, environ
         interface=desk.prepared.interface,
         manifests=_manifests(desk),
         trained=tuple(trained),
+        reported={run.name: run for one in trained for run in kept_results(_work(desk, one), one)},
         environment=environment,
         dossier=_dossier(desk, own.id, mutations, evidence, decision, isolation),
         time=generation.directory.partition("-")[2],
@@ -141,12 +143,17 @@ def _shown(lab: Lab, cycle: Cycle) -> Cycle | None:
         return None
 
 
+def _work(desk: Desk, bundle: Frozen | Trained) -> Path:
+    """The folder of another bundle of the same cycle."""
+    return desk.dispatch.work.parent / f"{bundle.stage}-{bundle.batch}"
+
+
 def _manifests(desk: Desk) -> tuple[Manifest, ...]:
     """The manifests of an attempt's bundles, in order; each must still be the one on record."""
     frozen = [one for one in desk.lab.facts(desk.dispatch.cycle) if isinstance(one, Frozen) and one.stage != "trial"]
     manifests = []
     for one in frozen:
-        path = desk.dispatch.work.parent / f"{one.stage}-{one.batch}" / "manifest.json"
+        path = _work(desk, one) / "manifest.json"
         manifest = read_manifest(path)
         if manifest_digest(manifest.inputs) != one.manifest:
             raise failure("is not the manifest that was frozen", manifest_digest(manifest.inputs), file=str(path))

@@ -64,7 +64,7 @@ class Experiment:
         attempt: which hypothesis of its lineage it is, from 1.
         corpus: what its lineage is trained on.
         commit: the Git commit that its cycle began on.
-        used_flops: training FLOPs of its own runs, without its control's.
+        used_flops: training FLOPs of its own runs, without its control's; an attempt's as they were accounted.
         bundle_cpu_s, bundle_wall_s: of all the bundles that it was trained in, its control and siblings included.
         device: the accelerator's name, or cpu, as the archive of a generation with the same fingerprint has it.
         isolation, fingerprint: of its last bundle.

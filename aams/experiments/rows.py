@@ -199,7 +199,7 @@ def _trained(
             forward_flops=cost.forward_flops,
             step_flops=cost.step_flops,
             memory_bytes=cost.activation_bytes + cost.optimizer_bytes,
-            used_flops=sum(run.steps for run in runs) * cost.step_flops if runs else None,
+            used_flops=_used_flops(bundles, runs, cost) if runs else None,
         )
     if not bundles:
         return row
@@ -210,6 +210,14 @@ def _trained(
         isolation=bundles[-1].isolation or None,
         fingerprint=bundles[-1].fingerprint or None,
     )
+
+
+def _used_flops(bundles: Sequence[Trained], runs: Sequence[RunSummary], cost: Cost) -> int:
+    """Training FLOPs of runs; a sealed child's steps are told to nobody, and it is accounted like its control."""
+    steps = [run.steps for run in runs if run.steps is not None]
+    if len(steps) == len(runs):
+        return sum(steps) * cost.step_flops
+    return sum(one.used_flops for one in bundles) // 2
 
 
 def _measured(plain: Experiment, looks: Sequence[Looked], child: Fitness | None, control: Fitness | None) -> Experiment:

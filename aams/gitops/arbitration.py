@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aams.cycle import Lab, abandon, break_off, decline, judge
+from aams.cycle.desk import keep_results
 from aams.cycle.planned import check_archived
 from aams.errors import AamsError
 from aams.github.records import Check
@@ -101,9 +102,13 @@ def _move(shop: Workshop, cycle: Cycle) -> Done | None:
     dispatch = evidence.restore(lab)
     if dispatch is None:
         return Done(cycle.id, "its bundle is not the one on record", failed=True)
-    frozen = [facts for facts in lab.facts(cycle.id) if isinstance(facts, Frozen)][-1]
+    frozen = [facts for facts in lab.facts(cycle.id) if isinstance(facts, Frozen)]
     with tempfile.TemporaryDirectory() as place:
-        ended_or_more = judge(lab, dispatch, evidence.fetch_results(frozen, Path(place)))
+        for earlier in frozen[:-1]:
+            if earlier.stage == "attempt" and evidence.has_results(earlier):
+                reported = evidence.fetch_results(earlier, Path(place))
+                keep_results(dispatch.work.parent / f"{earlier.stage}-{earlier.batch}", reported)
+        ended_or_more = judge(lab, dispatch, evidence.fetch_results(frozen[-1], Path(place)))
     if ended_or_more is None:
         evidence.keep_child(lab)
         return Done(cycle.id, "it goes on with more pairs", wakes=(RECEIVE,))

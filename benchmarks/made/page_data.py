@@ -82,7 +82,10 @@ def _signed(role: Any, generation: str) -> events.Signed:
 def _bundle(stage: Stage, batch: int, generation: str, children: Sequence[str], rng: random.Random) -> list[Any]:
     def run(name: str, arm: Any, spec: str) -> events.RunSummary:
         curve = tuple((float(step), round(5 - step / 40 + rng.random(), 4)) for step in range(5, 85, 5))
-        latency = None if stage == "attempt" else round(rng.uniform(1, 3), 3)
+        latency = round(rng.uniform(1, 3), 3)
+        if not spec:  # the sealed child
+            unknown: Any = [None] * 5
+            return events.RunSummary(name, arm, 0, "", "finished", "", *unknown, 0, None, None, ())
         return events.RunSummary(name, arm, 0, spec, "finished", "", 80, 640, 0.5, 2.5, 3.0, 0, latency, 10**6, curve)
 
     runs = [run(f"child-{at}", "child", spec) for at, spec in enumerate(children)]

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 import aams
 import domains
 from aams import bundle
-from aams.dispatch import WORK, Dispatch, Plan, dispatch, find, flops, plan_runs, steps
+from aams.dispatch import WORK, Dispatch, Plan, dispatch, find, flops, plan_runs, reserved_flops, steps
 from aams.records import Cost, Envelope, Inputs, Run, Rung, Spec, Stage
 from compiler import spec as specs
 from compiler.cost import estimate
@@ -101,6 +103,18 @@ def test_compute_is_counted_over_all_runs() -> None:
     runs = runs_of("trial", CHILDREN[:2])
     assert flops(runs, COSTS) == 3 * 28_000 + 99 * 281 == sum(run.steps * COSTS[run.spec].step_flops for run in runs)
     assert flops((), COSTS) == 0
+
+
+def test_an_attempt_is_accounted_alike_whatever_its_child_costs_and_never_with_too_little() -> None:
+    def accounted(stage: Stage, child: Spec) -> int:
+        runs = runs_of(stage, [child])
+        inputs: Any = SimpleNamespace(stage=stage, runs=runs, compute_flops=COMPUTE)
+        assert reserved_flops(inputs, COSTS) >= flops(runs, COSTS)
+        return reserved_flops(inputs, COSTS)
+
+    assert accounted("attempt", CHILDREN[0]) == accounted("attempt", CHILDREN[1]) == 6 * COMPUTE
+    assert accounted("attempt", CHILDREN[2]) == 3 * COMPUTE + 3 * 10**9, "its only step costs more"
+    assert accounted("trial", CHILDREN[1]) == flops(runs_of("trial", [CHILDREN[1]]), COSTS) < 3 * COMPUTE
 
 
 def test_seeds_depend_on_cycle_and_stage_and_not_on_the_specs() -> None:

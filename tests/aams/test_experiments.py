@@ -20,7 +20,7 @@ from aams.experiments import OUTCOMES, Archived, Experiment, experiments, read_a
 from aams.experiments.rows import _interval
 from aams.records import Cost, Finding, Scores
 from aams.views import experiments as view_rows
-from safety.events import Closed, Ending, Facts, Looked, Proposed, Refusal, RunSummary, TrialScore, Verdict
+from safety.events import Closed, Ending, Facts, Looked, Proposed, Refusal, RunSummary, Trained, TrialScore, Verdict
 from safety.ledger import read_ledger
 from safety.state import Status
 
@@ -113,6 +113,16 @@ def test_before_its_verdict_an_attempt_does_not_tell_its_spec(tell: Any) -> None
     assert (row.outcome, row.spec, row.operators, row.parameters, row.used_flops) == ("open", *[None] * 4)
     assert (row.pairs, row.generalize, row.placebo) == (4, None, None)
     assert of_stage(told(tell, events[:-2]), "attempt")[0].outcome == "waiting"
+
+
+def test_an_attempt_took_what_it_was_accounted_with_as_its_steps_are_not_told(tell: Any) -> None:
+    events = tell.whole_cycle("G001")
+    at = next(index for index, facts in enumerate(events) if isinstance(facts, Trained) and facts.stage == "attempt")
+    unknown: Any = [None] * 5
+    sealed = RunSummary("child-0", "child", 0, "", "finished", "", *unknown, 0, None, None, ())
+    control = RunSummary("control-0", "control", 0, tell.BASE, "finished", "", 4, 16, 0.5, 2.0, 2.0, 0, 0.1, 9, ())
+    events[at] = replace(events[at], runs=(sealed, control))
+    assert of_stage(told(tell, events), "attempt")[0].used_flops == 900 // 2
 
 
 def test_trials_say_how_they_ended_and_what_they_took(tell: Any) -> None:

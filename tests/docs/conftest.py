@@ -91,6 +91,9 @@ class Story:
         return facts
 
     def _run(self, number: int, arm: Any, spec: str, less: float) -> RunSummary:
+        if not spec:  # the sealed child
+            unknown: Any = [None] * 5
+            return RunSummary(f"{arm}-{number}", arm, 0, "", "finished", "", *unknown, 0, None, None, ())
         curve = tuple((float(step), 5.0 - less - step / 20) for step in range(5, 45, 5))
         return RunSummary(
             f"{arm}-{number}", arm, 0, spec, "finished", "", 40, 640, 0.5, 2.5, 3.0, 0, 1.5 + number, 90_000, curve

@@ -62,6 +62,12 @@ def test_a_screened_out_cycle_says_what_its_best_child_was_to_beat(reader: Any) 
     ]
 
 
+def test_the_curves_of_an_attempt_are_those_of_its_childs_trial(reader: Any) -> None:
+    reader.go("experiment/language-8")
+    label = reader.page.locator("svg[aria-label^='Training loss']").get_attribute("aria-label")
+    assert label.startswith("Training loss of 1 runs of the child"), "as what its attempt measured is not on record"
+
+
 @pytest.mark.parametrize(("cycle", "words"), [("language-5", "A placebo."), ("language-7", "A rollback")])
 def test_cycles_of_other_kinds_say_what_they_are(reader: Any, cycle: str, words: str) -> None:
     reader.go(f"experiment/{cycle}")

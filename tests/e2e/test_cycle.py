@@ -56,6 +56,9 @@ def test_an_accepted_child_becomes_champion_and_is_reproduced_byte_for_byte(lab)
     champion = before.read_text()
     assert champion != root and champion.splitlines()[0] == root.splitlines()[0]
     lab.verify()
+    metrics = json.loads(next(lab.path.glob("specs/history/language/G001-*/metrics.json")).read_text())
+    assert all(run["steps"] > 0 and run["loss_last"] > 0 for run in metrics["training"]), "the sealed child's too"
+    assert {run["run"][:-2] for run in metrics["training"]} == {"child", "control"}
     assert "equal byte for byte" in lab.aams("reproduce", "G001")
     assert lab.aams("diff", "G001").strip()
     assert "G001" in lab.aams("log")

@@ -141,6 +141,8 @@ def test_a_wish_becomes_champion_through_outages_and_forgeries_and_by_an_owners_
 
     clone = hub.verify()
     approved, verdict = newest(clone, "approved"), newest(clone, "verdict")
+    metrics = json.loads(next(clone.glob("specs/history/language/G001-*/metrics.json")).read_text())
+    assert all(run["loss_last"] for run in metrics["training"]), "what the sealed child measured is archived"
     assert (approved["review"]["login"], approved["review"]["proposed_by"]) == ("ann", "eve")
     tag = hub.repo("ann").get_git_ref("tags/generation/language/G001").object
     assert (tag.type, tag.sha) == ("tag", approved["review"]["tag"])

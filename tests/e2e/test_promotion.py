@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -161,11 +162,9 @@ def attempt_bundle(lab):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def propose_attempt(lab, rate):
-    """Bring a cycle to where its attempt is frozen and nothing of it is trained."""
-    lab.contract(placebo_rate=rate)
-    told = json.loads(lab.aams("propose", "--seed", "3", "--spec", lab.better_child(), "--json"))
-    work = lab.path / ".aams" / "work" / told["cycle"] / "trial-0"
+def bring_back(lab, told):
+    """Train a bundle by hand and bring its results; what came of it."""
+    work = Path(told["bundle"]).parent
     with zipfile.ZipFile(told["bundle"]) as archive:
         archive.extractall(work / "by-hand")
     (work / "results").mkdir()
@@ -173,6 +172,24 @@ def propose_attempt(lab, rate):
     environment = {**os.environ, "PYTHONPATH": str(work / "by-hand")}
     subprocess.run(command, env=environment, check=True, capture_output=True)
     return json.loads(lab.aams("ingest", told["cycle"], str(work / "results"), "--json"))
+
+
+def propose_attempt(lab, rate):
+    """Bring a cycle to where its attempt is frozen and nothing of it is trained."""
+    lab.contract(placebo_rate=rate)
+    return bring_back(lab, json.loads(lab.aams("propose", "--seed", "3", "--spec", lab.better_child(), "--json")))
+
+
+def shape(value):
+    """What a value of JSON is made of: all of its names, and of which kinds the values are."""
+    if isinstance(value, dict):
+        return {name: shape(one) for name, one in value.items()}
+    return [shape(one) for one in value] if isinstance(value, list) else type(value)
+
+
+def of_attempt(lab, event):
+    """The first fact of an event of the attempt."""
+    return next(entry["facts"] for entry in lab.entries(event) if entry["facts"]["stage"] == "attempt")
 
 
 def test_a_placebo_shows_in_nothing_that_is_written_before_its_verdict(lab, tmp_path):
@@ -192,6 +209,19 @@ def test_a_placebo_shows_in_nothing_that_is_written_before_its_verdict(lab, tmp_
         assert b'"placebo"' not in ledger
         attempted = one.entries("attempted")[-1]["facts"]
         assert set(attempted) == {"generation", "sealed"} and attempted["sealed"] == manifest["sealed"]
+    for one, told in ((lab, real), (twin, placebo)):
+        bring_back(one, told)
+    frozen, trained = [[of_attempt(one, event) for one in (lab, twin)] for event in ("frozen", "trained")]
+    assert shape(frozen[0]) == shape(frozen[1])
+    assert frozen[0]["reserved_flops"] == frozen[1]["reserved_flops"]
+    assert trained[0].keys() == trained[1].keys()
+    assert trained[0]["used_flops"] == trained[1]["used_flops"] == frozen[0]["reserved_flops"]
+    children = [[run for run in facts["runs"] if run["arm"] == "child"] for facts in trained]
+    assert children[0] == children[1], "equal to the last digit"
+    for run in children[0]:
+        known = {name for name, value in run.items() if value not in (None, "", [])}
+        assert known == {"name", "arm", "pair", "status", "law_violations"}, "nothing that it measured"
+    assert all(run["steps"] for facts in trained for run in facts["runs"] if run["arm"] == "control")
 
 
 def test_a_placebo_is_revealed_after_its_verdict_and_never_gets_head(lab):
@@ -218,6 +248,17 @@ def test_evidence_that_is_not_enough_is_called_undecided_or_given_up(lab):
     assert "evidence" in [one["name"] for one in ended["criteria"] if not one["passed"]]
     assert "pairs" in ended["reason"]
     lab.verify()
+
+
+def test_the_archive_tells_what_the_sealed_child_measured_in_every_batch(lab):
+    lab.contract(alpha=0.05, pairs_min=2)
+    lab.cycle(3, "--spec", lab.better_child(), "--no-approve")
+    pairs = 2 * sum(one["facts"]["stage"] == "attempt" for one in lab.entries("trained"))
+    archived = next(lab.path.glob("specs/history/language/G001-*/metrics.json"))
+    runs = json.loads(archived.read_text())["training"]
+    assert pairs > 2, "it took more than one batch"
+    assert {run["run"] for run in runs} == {f"{arm}-{pair}" for arm in ("child", "control") for pair in range(pairs)}
+    assert all(run["steps"] and run["loss_last"] for run in runs)
 
 
 def test_an_attempt_beyond_its_deadline_is_rejected_with_an_archive(lab):

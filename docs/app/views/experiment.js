@@ -155,7 +155,9 @@ function Costs({ spec, against }) {
 function Training({ row, child }) {
   const attempt = row.runs.filter((run) => run.stage !== "trial");
   const trial = row.runs.filter((run) => run.arm === "control" || run.spec === child?.spec);
-  const runs = attempt.length ? attempt : trial;
+  // What an attempt's child measured is not in the ledger, as it could tell a placebo: its trial is drawn instead.
+  const told = attempt.some((run) => run.arm !== "control" && run.curve.length);
+  const runs = told ? attempt : trial;
   const latency = row.runs.find((run) => run.latency_ms !== null && run.spec === child?.spec)?.latency_ms;
   return html`<${Curves} runs=${runs} />
     ${runs.some((run) => run.arm === "control") && html`<p class="hint">Both have the same compute: whose step costs less takes more of them.</p>`}
