@@ -1,19 +1,21 @@
 """The arbiter: the one place that says accepted or rejected, and that asks for more evidence.
 
 Takes the contract and released numbers, gives a `Look` at the pairs so far and, when no more are needed, a `Decision`
-with every criterion's numbers and reasons in plain sentences. Thresholds are compared as exact decimals, written
-positively: what is not a number never passes. What an e-value is, and which level an attempt gets, is
-`evaluator.statistics`' business.
+with every criterion's numbers and reasons in plain sentences. Thresholds are written positively, so that what is not a
+number never passes, and compared exactly: a mean is that of the released scores, pair by pair, and is rounded only
+where it is shown. What an e-value is, and which level an attempt gets, is `evaluator.statistics`' business.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from fractions import Fraction
+from typing import Literal
 
 from aams.canonical import to_data
-from aams.records import Criterion, Decision, Evidence, Look, Pair
+from aams.records import Criterion, Decision, Evidence, Fitness, Look, Pair, Scores
 from evaluator import statistics
 from safety.contract import Contract
 
@@ -97,28 +99,36 @@ def _decision(judged: Sequence[tuple[Criterion, str]]) -> Decision:
 
 def _criteria(contract: Contract, evidence: Evidence) -> Iterator[tuple[Criterion, str]]:
     """Every criterion with the sentence that explains it."""
-    limits, child, control = contract.criteria, evidence.child, evidence.control
-    recall = _exact(child.recall)
+    limits, drift = contract.criteria, _exact(evidence.child.tone_drift)
+    recall, generalize = _means(pair.child for pair in evidence.pairs)
     if evidence.look:
         yield _proof(evidence.look)
-    if control:
-        parent, best, score = _exact(control.recall), _exact(evidence.best_recall), _exact(control.generalize)
-        origin = f"the control's {score} plus {limits.generalize_gain}"
-        yield _at_least("generalize", _exact(child.generalize), score + limits.generalize_gain, origin)
-        origin = f"the control's {parent} less {limits.recall_drop}"
-        yield _at_least("recall", recall, parent - limits.recall_drop, origin)
-        origin = f"the lineage's best, {best}, less {limits.recall_best_drop}"
-        yield _at_least("recall_best", recall, best - limits.recall_best_drop, origin)
-        yield _at_most("tone_drift", _exact(child.tone_drift), limits.tone_drift, "the limit against the control")
+    if evidence.control:
+        parent, score = _means(pair.control for pair in evidence.pairs if pair.control)
+        best = Fraction(_exact(evidence.best_recall))
+        origin = f"the control's {_short(score):g} plus {limits.generalize_gain}"
+        yield _at_least("generalize", generalize, score + Fraction(limits.generalize_gain), origin)
+        origin = f"the control's {_short(parent):g} less {limits.recall_drop}"
+        yield _at_least("recall", recall, parent - Fraction(limits.recall_drop), origin)
+        origin = f"the lineage's best, {_short(best):g}, less {limits.recall_best_drop}"
+        yield _at_least("recall_best", recall, best - Fraction(limits.recall_best_drop), origin)
+        yield _at_most("tone_drift", drift, limits.tone_drift, "the limit against the control")
         yield _at_most(
             "tone_drift_root", _exact(evidence.root_drift), limits.tone_drift_root, "the limit against the root"
         )
     yield _at_least("recall_floor", recall, limits.recall_floor, "the floor")
-    yield _laws(contract, child.law_violations)
+    yield _laws(contract, evidence.child.law_violations)
+
+
+def _means(scores: Iterable[Scores]) -> tuple[Fraction, Fraction]:
+    """One arm's recall and generalize: exact means of what was released of its runs."""
+    runs = list(scores)
+    recall = sum(_exact(run.recall) for run in runs)
+    return Fraction(recall) / len(runs), Fraction(sum(_exact(run.generalize) for run in runs)) / len(runs)
 
 
 def _laws(contract: Contract, count: int) -> tuple[Criterion, str]:
-    return _at_most("law_violations", Decimal(count), Decimal(contract.criteria.law_violations), "the limit")
+    return _at_most("law_violations", count, contract.criteria.law_violations, "the limit")
 
 
 def _proof(look: Look) -> tuple[Criterion, str]:
@@ -147,25 +157,32 @@ _SUBJECTS = {
 }
 
 
-def _at_least(name: str, value: Decimal, bound: Decimal, origin: str) -> tuple[Criterion, str]:
-    passed = value >= bound
-    verb = "is at least" if passed else "is below"
-    return Criterion(
-        name, float(value), ">=", float(bound), passed
-    ), f"{_SUBJECTS[name]} {value} {verb} {bound}, {origin}"
+def _at_least(name: str, value: Fraction, bound: Fraction | Decimal, origin: str) -> tuple[Criterion, str]:
+    return _compared(name, value, ">=", Fraction(bound), "is at least", "is below", origin)
 
 
-def _at_most(name: str, value: Decimal, bound: Decimal, origin: str) -> tuple[Criterion, str]:
-    passed = value <= bound
-    verb = "is at most" if passed else "is above"
-    return Criterion(
-        name, float(value), "<=", float(bound), passed
-    ), f"{_SUBJECTS[name]} {value} {verb} {bound}, {origin}"
+def _at_most(name: str, value: Decimal | int, bound: Decimal | int, origin: str) -> tuple[Criterion, str]:
+    return _compared(name, Fraction(value), "<=", Fraction(bound), "is at most", "is above", origin)
 
 
-def _short(value: float) -> float:
-    """A number to six digits: the one that is compared is the one that is shown."""
-    return float(f"{value:.6g}")
+def _compared(
+    name: str,
+    value: Fraction,
+    comparison: Literal[">=", "<="],
+    bound: Fraction,
+    holds: str,
+    fails: str,
+    origin: str,
+) -> tuple[Criterion, str]:
+    """A criterion with its numbers as they are, and its sentence with six digits of them."""
+    passed = value >= bound if comparison == ">=" else value <= bound
+    sentence = f"{_SUBJECTS[name]} {_short(value):g} {holds if passed else fails} {_short(bound):g}, {origin}"
+    return Criterion(name, float(value), comparison, float(bound), passed), sentence
+
+
+def _short(value: float | Fraction) -> float:
+    """A number to six digits."""
+    return float(f"{float(value):.6g}")
 
 
 def _exact(value: float) -> Decimal:
@@ -178,10 +195,14 @@ def _not_finite(evidence: Evidence) -> list[str]:
         "best recall": evidence.best_recall,
         "tone drift from the root": evidence.root_drift,
         **({"the e-value": evidence.look.e_value} if evidence.look else {}),
-        **{f"the child's {name.replace('_', ' ')}": value for name, value in to_data(evidence.child).items()},
-        **{
-            f"the control's {name.replace('_', ' ')}": value
-            for name, value in (to_data(evidence.control) or {}).items()
-        },
+        **_named("the child's", evidence.child),
+        **_named("the control's", evidence.control),
     }
+    for pair in evidence.pairs:
+        numbers |= _named(f"in pair {pair.pair}, the child's", pair.child)
+        numbers |= _named(f"in pair {pair.pair}, the control's", pair.control)
     return [name for name, value in numbers.items() if not math.isfinite(value)]
+
+
+def _named(whose: str, scores: Fitness | Scores | None) -> dict[str, float]:
+    return {f"{whose} {name.replace('_', ' ')}": value for name, value in (to_data(scores) or {}).items()}

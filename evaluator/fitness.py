@@ -1,14 +1,15 @@
 """Fitness: from per-run scores to the evidence that the arbiter judges.
 
 Takes recomputed `RunScore`s of both arms, gives pairs and `Evidence` whose numbers are released ones: rounded to the
-contract's step run by run, so that what was decided can be recomputed from what is published. Never decides.
+contract's step run by run, so that what was decided can be recomputed from what is published. Means are rounded once
+more to be shown; the arbiter compares the pairs' own. Never decides.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from aams.errors import failure
 from aams.records import Evidence, Fitness, Pair, Scores
@@ -57,7 +58,7 @@ def gather_evidence(
         child=_fitness([pair.child for pair in pairs], drift, law_violations, step),
         control=_fitness(controls, 0.0, 0, step) if controls else None,
         best_recall=best_recall,
-        root_drift=release(tone_drift(first.voice, root_voice), step) if root_voice else 0.0,
+        root_drift=release_drift(tone_drift(first.voice, root_voice), step) if root_voice else 0.0,
         pairs=pairs,
         voice=first.voice,
         look=look,
@@ -90,6 +91,11 @@ def release(value: float, step: Decimal) -> float:
     return float(round(Decimal(value) / step) * step)
 
 
+def release_drift(value: float, step: Decimal) -> float:
+    """Round a drift up to the contract's step: what is released as within a limit is within it."""
+    return float((Decimal(repr(value)) / step).to_integral_value(ROUND_CEILING) * step)
+
+
 def _scores(score: RunScore, step: Decimal) -> Scores:
     replay, holdout = score.splits["replay"], score.splits["holdout"]
     return Scores(release(replay.accuracy, step), release(holdout.accuracy, step), release(holdout.bits, step))
@@ -99,7 +105,7 @@ def _fitness(scores: Sequence[Scores], drift: float, law_violations: int, step: 
     return Fitness(
         recall=release(_mean(score.recall for score in scores), step),
         generalize=release(_mean(score.generalize for score in scores), step),
-        tone_drift=release(drift, step),
+        tone_drift=release_drift(drift, step),
         bits=release(_mean(score.bits for score in scores), step),
         law_violations=law_violations,
     )

@@ -101,7 +101,10 @@ def _evidence(evidence: Evidence) -> Iterator[str]:
         for arm, fit in arms
     )
     yield "## Scores"
-    yield "Recomputed from the returned weights; means over runs, rounded as the contract says."
+    yield (
+        "Recomputed from the returned weights; means over runs, rounded as the contract says. The criteria compare the "
+        "means before that."
+    )
     yield table(("", "recall", "generalize", "tone drift", "bits", "law violations"), rows)
     if evidence.look:
         yield from _pairs(evidence.look, evidence.pairs)

@@ -241,10 +241,11 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The arbiter decided. Scores are released ones, rounded to the contract's step.
+    """The arbiter decided. Scores are released ones, rounded to the contract's step; drifts are rounded up to it.
 
     Attributes:
         spec: id of what was judged.
+        criteria: with the numbers that were compared: means of the pairs' released scores, not rounded again.
         child: the child's scores; None when it could not be scored.
         control: the control's; None for a root.
         voice: mean predictive distribution of the child over the probe, which later children are compared with.

@@ -41,8 +41,11 @@ CRITERIA = (
 THOUSANDTHS = st.integers(0, 1000).map(lambda number: number / 1000)
 
 
-def change(arm: str = "child", **numbers: Any) -> Evidence:
-    return replace(GOOD, **{arm: replace(getattr(GOOD, arm), **numbers)})
+def change(arm: str = "child", evidence: Evidence = GOOD, **numbers: Any) -> Evidence:
+    """The evidence with other numbers of an arm, those of its runs with them."""
+    scores = {name: value for name, value in numbers.items() if name in ("recall", "generalize", "bits")}
+    pairs = tuple(replace(pair, **{arm: replace(getattr(pair, arm), **scores)}) for pair in evidence.pairs)
+    return replace(evidence, pairs=pairs, **{arm: replace(getattr(evidence, arm), **numbers)})
 
 
 def looked(**numbers: Any) -> Evidence:
@@ -147,7 +150,8 @@ def test_the_floor_is_a_criterion_of_its_own() -> None:
 
 
 def test_a_root_needs_no_parent() -> None:
-    root = replace(GOOD, control=None, pairs=(), best_recall=0.0, root_drift=0.0, look=None)
+    pairs = tuple(replace(pair, control=None) for pair in GOOD.pairs)
+    root = replace(GOOD, control=None, pairs=pairs, best_recall=0.0, root_drift=0.0, look=None)
     decision = decide(CONTRACT, root)
     assert decision.outcome == "accepted"
     assert [criterion.name for criterion in decision.criteria] == ["recall_floor", "law_violations"]
@@ -158,11 +162,11 @@ def test_a_root_needs_no_parent() -> None:
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("place", ["child", "control", "best_recall", "root_drift", "look"])
 def test_what_is_not_a_number_never_passes(place: str, number: float) -> None:
-    changes = (
-        [change(place, **{name: number}) for name in ("recall", "generalize", "tone_drift", "bits")]
-        if place in ("child", "control")
-        else [looked(e_value=number) if place == "look" else replace(GOOD, **{place: number})]
-    )
+    if place in ("child", "control"):
+        changes = [change(place, **{name: number}) for name in ("recall", "generalize", "tone_drift", "bits")]
+        changes += [replace(one, **{place: getattr(GOOD, place)}) for one in (changes[0], changes[1], changes[3])]
+    else:
+        changes = [looked(e_value=number) if place == "look" else replace(GOOD, **{place: number})]
     for evidence in changes:
         decision = decide(CONTRACT, evidence)
         assert decision.outcome == "rejected"
@@ -174,12 +178,15 @@ def test_what_is_not_a_number_never_passes(place: str, number: float) -> None:
 def test_every_number_that_is_not_finite_is_named() -> None:
     nothing = Fitness(math.nan, math.nan, math.nan, math.nan, 0)
     evidence = replace(looked(e_value=math.nan), child=nothing, control=nothing, best_recall=math.nan)
+    unscored = Scores(math.nan, 0.5, math.nan)
+    evidence = replace(evidence, pairs=(Pair(7, unscored, GOOD.pairs[0].control),))
     names = ("recall", "generalize", "tone drift", "bits")
     assert decide(CONTRACT, replace(evidence, root_drift=math.nan)).reasons == tuple(
         f"{name} is not a finite number"
         for name in (
             *("best recall", "tone drift from the root", "the e-value"),
             *(f"the {arm}'s {name}" for arm in ("child", "control") for name in names),
+            *("in pair 7, the child's recall", "in pair 7, the child's bits"),
         )
     )
 
@@ -212,7 +219,7 @@ def test_evidence_is_proven_where_the_test_stopped_and_nowhere_else() -> None:
 
 @given(THOUSANDTHS, THOUSANDTHS)
 def test_the_gain_is_compared_as_decimals(child: float, control: float) -> None:
-    evidence = replace(change(generalize=child), control=replace(GOOD.control or GOOD.child, generalize=control))
+    evidence = change("control", change(generalize=child), generalize=control)
     passed = round(child * 1000) - round(control * 1000) >= 20
     criterion = next(item for item in decide(CONTRACT, evidence).criteria if item.name == "generalize")
     assert criterion.passed == passed
@@ -240,11 +247,7 @@ def test_accepted_means_that_every_criterion_passed(
 def test_recall_given_away_a_little_each_time_stops_at_the_best_ever() -> None:
     recall, best = 0.9, 0.9
     for _ in range(50):
-        evidence = replace(
-            change(recall=round(recall - 0.01, 3)),
-            control=replace(GOOD.control or GOOD.child, recall=recall),
-            best_recall=best,
-        )
+        evidence = replace(change("control", change(recall=round(recall - 0.01, 3)), recall=recall), best_recall=best)
         if decide(CONTRACT, evidence).outcome == "accepted":
             recall = evidence.child.recall
     assert recall == 0.85

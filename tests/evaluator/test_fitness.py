@@ -12,7 +12,7 @@ from scipy.spatial.distance import jensenshannon
 
 from aams.errors import AamsError
 from aams.records import Arm, Fitness, Look, Pair, Run, Scores
-from evaluator.fitness import gather_evidence, mean_voice, pair_up, release, tone_drift
+from evaluator.fitness import gather_evidence, mean_voice, pair_up, release, release_drift, tone_drift
 from evaluator.holdout import RunScore, SplitScore
 from safety.events import Looked
 
@@ -111,13 +111,13 @@ def test_the_voice_is_that_of_the_first_batch() -> None:
     second = looked(pairs_of((0.8, 0.7), start=1), look_after(2), 1, (0.9, 0.1), (0.1, 0.9))
     evidence = gather_evidence([first, second], 0, STEP, root_voice=(0.5, 0.5))
     assert evidence.voice == (0.6, 0.4)
-    assert evidence.child.tone_drift == evidence.root_drift == release(tone_drift((0.6, 0.4), (0.5, 0.5)), STEP)
+    assert evidence.child.tone_drift == evidence.root_drift == release_drift(tone_drift((0.6, 0.4), (0.5, 0.5)), STEP)
 
 
 def test_tone_drift_is_against_the_control_and_against_the_root() -> None:
     one = looked(pairs_of((0.8, 0.8)), look_after(1), 0, (0.6, 0.4), (0.5, 0.5))
     evidence = gather_evidence([one], 3, STEP, root_voice=(1.0, 0.0))
-    assert evidence.child.tone_drift == release(tone_drift((0.6, 0.4), (0.5, 0.5)), STEP) > 0
+    assert evidence.child.tone_drift == release_drift(tone_drift((0.6, 0.4), (0.5, 0.5)), STEP) > 0
     assert evidence.root_drift > evidence.child.tone_drift
     assert evidence.control and evidence.control.tone_drift == 0.0
     assert (evidence.child.law_violations, evidence.control.law_violations) == (3, 0)
@@ -169,6 +169,13 @@ def test_a_released_score_is_a_whole_number_of_steps_and_stays(value: float) -> 
     assert Decimal(repr(released)) % STEP == 0
     assert release(released, STEP) == released
     assert abs(released - value) <= 0.0005000001
+
+
+@pytest.mark.parametrize(
+    ("drift", "released"), [(0.0, 0.0), (1e-17, 0.001), (0.05, 0.05), (0.0504, 0.051), (0.05000001, 0.051), (1.0, 1.0)]
+)
+def test_a_drift_is_released_upwards_so_that_none_slips_under_its_limit(drift: float, released: float) -> None:
+    assert release_drift(drift, STEP) == released
 
 
 def test_what_is_not_finite_is_not_rounded_away() -> None:

@@ -96,7 +96,8 @@ def test_a_gain_that_is_not_proven_is_the_first_reason(look: Look, sentence: str
 
 
 def test_the_report_of_an_accepted_child_gives_every_reason() -> None:
-    evidence = replace(EVIDENCE, child=replace(EVIDENCE.child, generalize=0.82))
+    pairs = tuple(replace(pair, child=replace(pair.child, generalize=0.82)) for pair in EVIDENCE.pairs)
+    evidence = replace(EVIDENCE, child=replace(EVIDENCE.child, generalize=0.82), pairs=pairs)
     text = eval_report(replace(DOSSIER, evidence=evidence, decision=decide(CONTRACT, evidence)))
     assert text.startswith("# language/G001: accepted\n")
     assert "- Proven after 2 pairs: the e-value 812.5 is at least 500, for attempt 3.\n" in text

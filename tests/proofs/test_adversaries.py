@@ -67,8 +67,13 @@ def worst_accepted(
 
     control = release(min(1.0, max(0.0, recall + noise)), LIMITS.holdout_step)
     same = evidence_of(recall, control, best, [voice(share), voice(share), voice(0)], attempt)
-    tried = (replace(same, child=replace(same.child, recall=step / STEPS)) for step in range(STEPS + 1))
-    lowest = next((one.child.recall for one in tried if accepts(one)), None)
+
+    def with_recall(recall: float) -> Evidence:
+        pairs = tuple(replace(pair, child=replace(pair.child, recall=recall)) for pair in same.pairs)
+        return replace(same, pairs=pairs)
+
+    tried = (step / STEPS for step in range(STEPS + 1))
+    lowest = next((one for one in tried if accepts(with_recall(one))), None)
     if lowest is None:
         return recall, share
     for step in range(100, round(share * 100), -1):
