@@ -9,10 +9,10 @@ Takes the places that may be read, stops whatever else Python reports through it
 - bounds: a limit of the process would be moved. Reaching a limit of the budget is `trainer.train`'s to say;
 - logged: is its parent's to say, of a process that ends without an outcome (`trainer.runs`).
 
-A tripwire, not a wall: native code can go around it, so lanes also confine the whole process (`aams.confine`). An
-audit hook can't be removed, so a guard lives as long as its process. It uses copies of what it calls, so that a model
-that replaces them changes nothing, and tells `report` of a violation before the model goes on: what was told has left
-the process and can't be taken back.
+A tripwire, not a wall: native code can go around it, so lanes also confine the whole process (`aams.confine`). What is
+known to report nothing is made to (`trainer.silent`). An audit hook can't be removed, so a guard lives as long as its
+process. It uses copies of what it calls, so that a model that replaces them changes nothing, and tells `report` of a
+violation before the model goes on: what was told has left the process and can't be taken back.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any, NoReturn
 
+from trainer import silent
+
 MAX_LISTED = 64
 MAX_TEXT = 160
 
@@ -39,6 +41,7 @@ _LISTING = frozenset(("os.listdir", "os.scandir", "os.chdir", "glob.glob"))
 _WRITING = frozenset(
     (
         *("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"),
+        *("os.mkfifo", "os.mknod"),
         *("os.chmod", "os.chown", "os.chflags", "os.utime", "os.setxattr", "os.removexattr", "os.lockf"),
         *("sqlite3.connect", "sqlite3.connect/handle", "tempfile.mkstemp", "tempfile.mkdtemp"),
     )
@@ -54,14 +57,33 @@ _LAW_OF_EVENT = {
             *("sys.addaudithook", "sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"),
             *("sys.remote_exec", "cpython.PyInterpreterState_New"),
             *("builtins.breakpoint", "builtins.input", "pickle.find_class"),
+            *("os.chroot", "os.memfd_create", "os.pidfd_open", "os.openpty", "os.login_tty", "os.posix_openpt"),
+            *("os.unshare", "os.setns", "os.setsid", "os.setpgid", "os.setpgrp", "os.tcsetpgrp"),
+            *("os.nice", "os.setpriority"),
+            *("os.sched_setaffinity", "os.sched_setscheduler", "os.sched_setparam"),
+            *("os.setuid", "os.seteuid", "os.setreuid", "os.setresuid", "os.setgid", "os.setegid", "os.setregid"),
+            *("os.setresgid", "os.setgroups", "os.initgroups", "signal.pidfd_send_signal"),
         ),
         SYSTEM,
     ),
     **dict.fromkeys(("resource.setrlimit", "resource.prlimit"), BOUNDS),
 }
-_LAW_OF_FAMILY = {"socket": NETWORK, "syslog": SYSTEM, "ctypes": SYSTEM, "gc": SYSTEM}
-_BACK_DOORS = frozenset(("_posixsubprocess", "_xxsubinterpreters", "_interpreters", "_testcapi", "_testinternalcapi"))
-"""Modules that could start a process or an interpreter that no hook sees."""
+_LAW_OF_FAMILY = {
+    **dict.fromkeys(("pwd", "grp", "_posixshmem", "_multiprocessing"), OWN),
+    **dict.fromkeys(("syslog", "ctypes", "gc", "time", "torch"), SYSTEM),
+    "socket": NETWORK,
+}
+_BACK_DOORS = frozenset(
+    (
+        *("_posixsubprocess", "_xxsubinterpreters", "_interpreters", "_testcapi", "_testinternalcapi"),
+        *("_dbm", "_gdbm", "nis", "spwd", "posix", "_socket", "_posixshmem", "_multiprocessing"),
+    )
+)
+"""Modules that could start a process or an interpreter that no hook sees, write, or ask somebody; or a second copy of
+one whose functions `trainer.silent` has replaced."""
+_SEEN = ("CUBLAS_", "CUDA_", "CUDNN_", "LC_", "MKL_", "NVIDIA_", "OMP_", "OPENBLAS_", "PYTORCH_", "TORCH_")
+_SEEN_NAMES = ("HOME", "LANG", "PATH", "TMPDIR", "TZ")
+"""What a run may know of the environment: the libraries ask for it as they go."""
 
 
 class LawError(PermissionError):
@@ -85,16 +107,23 @@ class Guard:
         return list(self._listed)
 
     def install(self) -> None:
-        """Begin, for good. Modules are no longer looked for outside the readable places, nor is bytecode cached."""
+        """Begin, for good.
+
+        Modules are no longer looked for outside the readable places, nor is bytecode cached, and of the environment is
+        left what the libraries ask for: reading it makes no event.
+        """
         sys.dont_write_bytecode = True
         judge, stop = _judge(self._roots), _stopper(self._listed, self._report)
         sys.path[:] = [entry for entry in sys.path if not judge("os.listdir", (entry,))]
-        _close_back_doors(stop)
+        for name in [name for name in os.environ if not name.startswith(_SEEN) and name not in _SEEN_NAMES]:
+            del os.environ[name]
 
         def audit(event: str, arguments: tuple[Any, ...]) -> None:
             if found := judge(event, arguments):
                 stop(found)
 
+        _close_back_doors(stop)
+        silent.speak(audit)
         sys.addaudithook(audit)
 
     def allow(self, path: Path) -> None:

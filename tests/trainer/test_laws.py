@@ -30,6 +30,35 @@ BREACHES = {
     "searching": ("no-system", "import gc; gc.get_objects()"),
     "rewriting": ("no-system", "import trainer.laws as l; l._judge.__code__ = (lambda roots: lambda *a: '').__code__"),
     "interpreter": ("no-system", "import _xxsubinterpreters as x; x.create()"),
+    "low interpreter copy": ("no-system", "import sys; del sys.modules['posix']; import posix"),
+    "database library": ("no-system", "import _dbm"),
+    "root": ("no-system", "import os; os.chroot('/')"),
+    "low root": ("no-system", "import posix; posix.chroot('/')"),
+    "session": ("no-system", "import os; os.setsid()"),
+    "group": ("no-system", "import os; os.setpgid(0, 0)"),
+    "low group": ("no-system", "import os; os.setpgrp()"),
+    "priority": ("no-system", "import os; os.nice(1)"),
+    "low priority": ("no-system", "import os; os.setpriority(os.PRIO_PROCESS, 0, 1)"),
+    "processors": ("no-system", "import os; os.sched_setaffinity(0, [0])"),
+    "scheduler": ("no-system", "import os; os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))"),
+    "user": ("no-system", "import os; os.setuid(os.getuid())"),
+    "groups": ("no-system", "import os; os.setgroups([])"),
+    "file in memory": ("no-system", "import os; os.memfd_create('x')"),
+    "handle of a process": ("no-system", "import os; os.pidfd_open(os.getppid())"),
+    "signal by handle": ("no-system", "import signal; signal.pidfd_send_signal(0, 0)"),
+    "terminal": ("no-system", "import os; os.openpty()"),
+    "clock": ("no-system", "import time; time.clock_settime(time.CLOCK_REALTIME, 0)"),
+    "process of torch": (
+        "no-system",
+        "import torch.multiprocessing as m; m.set_sharing_strategy('file_system'); torch.ones(2).share_memory_()",
+    ),
+    "pair of sockets": ("no-network", "import socket; socket.socketpair()"),
+    "low pair of sockets": ("no-network", "import _socket; _socket.socketpair()"),
+    "interfaces": ("no-network", "import socket; socket.if_nameindex()"),
+    "store of torch": (
+        "no-network",
+        "import torch.distributed as d; d.TCPStore('localhost', 0, 1, True, wait_for_workers=False)",
+    ),
     "limits": ("bounds", "import resource as r; r.setrlimit(r.RLIMIT_DATA, (-1, -1))"),
     "read": ("own-directory", "open('/etc/passwd').read()"),
     "low read": ("own-directory", "import os; os.open('/etc/passwd', os.O_RDONLY)"),
@@ -38,6 +67,25 @@ BREACHES = {
         "own-directory",
         "import pathlib; pathlib.Path(__file__, '../../../../../../../../etc/passwd').read_text()",
     ),
+    "users": ("own-directory", "import pwd; pwd.getpwall()"),
+    "pipe": ("own-directory", "import os; os.mkfifo(CANARY)"),
+    "low pipe": ("own-directory", "import posix; posix.mkfifo(CANARY)"),
+    "pipe in a place": ("own-directory", "import os; os.mkfifo('canary', dir_fd=3)"),
+    "node": ("own-directory", "import os; os.mknod(CANARY)"),
+    "shared memory": (
+        "own-directory",
+        "import os; from multiprocessing import shared_memory as m; m.SharedMemory(f'aams{os.getpid()}', True, 64)",
+    ),
+    "semaphore": ("own-directory", "import multiprocessing as m; m.Lock()"),
+    "torch": ("own-directory", "import torch; torch.save(torch.ones(2), CANARY)"),
+    "torch's mapping": ("own-directory", "import torch; torch.from_file(CANARY, shared=True, size=4)"),
+    "torch's storage": ("own-directory", "import torch; torch.UntypedStorage.from_file(CANARY, True, 4)"),
+    "torch's script": (
+        "own-directory",
+        "import torch, warnings as w; w.simplefilter('ignore'); torch.jit.script(torch.nn.Identity()).save(CANARY)",
+    ),
+    "torch's file store": ("own-directory", "import torch.distributed as d; d.FileStore(CANARY, 1)"),
+    "safetensors": ("own-directory", "import safetensors.torch as s; s.save_file({}, CANARY)"),
     "write": ("own-directory", "open(CANARY, 'w').write('x')"),
     "append": ("own-directory", "open(CANARY, 'a')"),
     "mkdir": ("own-directory", "import os; os.mkdir(CANARY)"),
@@ -115,6 +163,32 @@ def test_a_breach_counts_even_if_the_model_turns_on_the_guard(
 
 def test_an_honest_run_beside_them_finishes_without_a_violation(judged: dict[str, dict[str, Any]]) -> None:
     assert (judged["honest"]["status"], judged["honest"]["law_violations"]) == ("finished", [])
+
+
+def test_what_writes_into_memory_or_reads_what_was_given_is_no_violation(
+    tmp_path: Path, write_bundle: Callable[..., Path], language_model: Callable[..., str], outcomes: Callable[..., Any]
+) -> None:
+    code = (
+        "import io, safetensors.torch as s; content = io.BytesIO(); torch.save(torch.ones(2), content)\n"
+        "assert content.tell() and s.load_file(__file__.split('models')[0] + 'data/train.safetensors')"
+    )
+    place = write_bundle(tmp_path, {"saves": language_model(on_import=code)}, [("saves", "saves", 4)])
+    outcome = outcomes(place)["saves"]
+    assert (outcome["status"], outcome["reason"], outcome["law_violations"]) == ("finished", "", [])
+
+
+def test_of_the_environment_a_run_sees_what_the_libraries_need(
+    tmp_path: Path,
+    write_bundle: Callable[..., Path],
+    language_model: Callable[..., str],
+    outcomes: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AAMS_ARBITER_SECRET", "a secret of this machine")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    code = "import os; raise ValueError([name for name in os.environ if name[:4] in ('AAMS', 'CUDA')])"
+    place = write_bundle(tmp_path, {"looks": language_model(on_import=code)}, [("looks", "looks", 4)])
+    assert outcomes(place)["looks"]["reason"] == "ValueError: ['CUDA_VISIBLE_DEVICES']"
 
 
 def test_violations_name_what_was_tried(judged: dict[str, dict[str, Any]], canary: Path) -> None:
