@@ -112,14 +112,19 @@ def flops(runs: Iterable[Run], costs: Mapping[str, Cost]) -> int:
     return sum(run.steps * costs[run.spec].step_flops for run in runs)
 
 
-def reserved_flops(inputs: Inputs, costs: Mapping[str, Cost]) -> int:
-    """Training FLOPs that a bundle is accounted with, never less than it takes.
+def reserved_flops(stage: Stage, runs: Iterable[Run], costs: Mapping[str, Cost], compute_flops: int) -> int:
+    """Training FLOPs that runs are accounted with, never less than they take.
 
     An attempt's runs count as the domain's whole compute each: their exact sum would tell what the sealed child costs,
     and so whether it is a placebo.
     """
-    least = inputs.compute_flops if inputs.stage == "attempt" else 0
-    return sum(max(least, flops([run], costs)) for run in inputs.runs)
+    least = compute_flops if stage == "attempt" else 0
+    return sum(max(least, flops([run], costs)) for run in runs)
+
+
+def pairs_flops(contract: Contract, compute_flops: int) -> int:
+    """Training FLOPs that an attempt, or a re-challenge, may come to: all of its pairs."""
+    return 2 * contract.promotion.pairs_max * compute_flops
 
 
 def _seed(cycle: str, stage: str, run: str) -> int:

@@ -1,8 +1,9 @@
 """Eligibility: whether a cycle may begin, and whether its child may be taken to the holdout.
 
 Takes the state, the contract, who asks and the time; gives findings with numbers, nothing when all is well. Exploration
-needs a budget, a rest after a promotion and an orderly past; an attempt needs karma beside them, and a domain that no
-other generation holds. A person who starts a cycle waits for nothing but the budget. Changes nothing.
+needs a budget, a rest after a promotion and an orderly past; an attempt needs karma beside them, compute for all of its
+pairs, and a domain that no other generation holds. A person who starts a cycle waits for nothing but the budget.
+Changes nothing.
 """
 
 from __future__ import annotations
@@ -35,9 +36,13 @@ def may_propose(
     return tuple(_before_proposing(state, lineage, contract, domain, trigger, needed_flops, now))
 
 
-def may_attempt(state: State, cycle: Cycle, contract: Contract) -> tuple[Finding, ...]:
-    """What stands between a cycle's child that passed the screen and the holdout."""
-    findings = []
+def may_attempt(state: State, cycle: Cycle, contract: Contract, needed_flops: int, now: str) -> tuple[Finding, ...]:
+    """What stands between a cycle's child that passed the screen and the holdout.
+
+    Args:
+        needed_flops: training FLOPs of all the pairs that it may come to: a hypothesis is not spent on fewer.
+    """
+    findings = list(within_month(state, contract, needed_flops, now))
     lineage, parent = state.lineages.get(cycle.domain, Lineage()), cycle.opened.parent
     if lineage.champion is None or lineage.champion.generation != parent:
         got = f"{lineage.champion.generation} is" if lineage.champion else "nothing is"
@@ -84,6 +89,16 @@ def month_left(state: State, contract: Contract, now: str) -> int:
     return contract.month.training_flops - state.month_flops.get(now[:7], 0)
 
 
+def within_month(state: State, contract: Contract, needed_flops: int, now: str) -> tuple[Finding, ...]:
+    """What stands between a training and its compute: that less is left of the month than it needs."""
+    left = month_left(state, contract, now)
+    if left >= needed_flops:
+        return ()
+    got = f"{left:,} training FLOPs are left, {needed_flops:,} are needed"
+    advice = "wait for the next month, or let a person raise month.training_flops"
+    return (Finding("month", now[:7], "the month's compute is spoken for", got, advice),)
+
+
 def cooldown_left(lineage: Lineage, contract: Contract, trigger: str, now: str) -> int:
     """Seconds to wait after the last promotion; 0 when there is none, or it is long enough ago, or nobody has to."""
     rest = contract.cooldown.schedule_s if trigger == SCHEDULE else contract.cooldown.person_s
@@ -112,11 +127,7 @@ def overdue(cycle: Cycle, contract: Contract, now: str) -> int:
 def _before_proposing(
     state: State, lineage: Lineage, contract: Contract, domain: str, trigger: str, needed_flops: int, now: str
 ) -> Iterator[Finding]:
-    left = month_left(state, contract, now)
-    if left < needed_flops:
-        got = f"{left:,} training FLOPs are left, {needed_flops:,} are needed"
-        advice = "wait for the next month, or let a person raise month.training_flops"
-        yield Finding("month", now[:7], "the month's compute is spoken for", got, advice)
+    yield from within_month(state, contract, needed_flops, now)
     rest = cooldown_left(lineage, contract, trigger, now)
     if rest:
         yield Finding("cooldown", domain, "the last promotion is too recent", f"{rest} s to wait", "wait")

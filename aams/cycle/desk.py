@@ -27,6 +27,7 @@ from evaluator.results import (
     read_results,
 )
 from evaluator.weights import Tensor, check_weights
+from safety.eligibility import within_month
 from safety.events import CURVE_POINTS, Facts, Frozen, RunSummary, Screened, Trained
 from safety.lifecycle import Cycle
 from safety.manifest import manifest_digest
@@ -92,7 +93,8 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
 def receive(desk: Desk, folder: Path) -> Returned:
     """Step 9: bind results and weights to the frozen manifest, and put on record that they came."""
     returned = read_results(folder, desk.dispatch.manifest, desk.costs)
-    accepted = desk.dispatch.manifest.inputs.confinement
+    inputs = desk.dispatch.manifest.inputs
+    accepted = inputs.confinement
     if returned.results.isolation not in accepted:
         what, advice = f"was not trained under {', '.join(accepted)}", "train the bundle again, confined as it requires"
         raise ResultError(Problem(what, returned.results.isolation, advice, str(folder), path="isolation"))
@@ -103,6 +105,7 @@ def receive(desk: Desk, folder: Path) -> Returned:
     results = returned.results
     hidden = _child(desk) if desk.dispatch.stage == "attempt" else ""
     taken = sum(run.steps * desk.costs[run.spec].step_flops for run in results.runs)
+    reserved = reserved_flops(inputs.stage, inputs.runs, desk.costs, inputs.compute_flops)
     trained = Trained(
         stage=desk.dispatch.stage,
         batch=desk.dispatch.batch,
@@ -111,9 +114,9 @@ def receive(desk: Desk, folder: Path) -> Returned:
         weights={run.name: run.weights for run in finished},
         isolation=results.isolation,
         fingerprint=results.fingerprint,
-        used_flops=reserved_flops(desk.dispatch.manifest.inputs, desk.costs) if hidden else taken,
+        used_flops=reserved if hidden else taken,
         cpu_s=round(sum(run.timing.get("cpu_s", 0.0) for run in results.runs), 3),
-        wall_s=round(results.timing.wall_s, 3),
+        wall_s=round(max(results.timing.wall_s, *(run.timing.get("wall_s", 0.0) for run in results.runs)), 3),
     )
     record_once(desk, trained)
     if trained.results in [one.results for one in desk.lab.facts(desk.dispatch.cycle) if isinstance(one, Trained)]:
@@ -155,6 +158,30 @@ def _summary(desk: Desk, run: RunResult, is_hidden: bool) -> RunSummary:
         memory_bytes=None if is_hidden or memory is None else int(memory),
         curve=() if is_hidden else _thinned(run.curve),
     )
+
+
+def spent_s(desk: Desk) -> float:
+    """Seconds that the bundles of an attempt have taken, or of a re-challenge, as they were told: no less, at least."""
+    trained = [one for one in desk.lab.facts(desk.dispatch.cycle) if isinstance(one, Trained) and one.stage != "trial"]
+    return sum(one.wall_s for one in trained)
+
+
+def short_of(desk: Desk) -> str:
+    """What keeps an attempt, or a re-challenge, from its next pairs: the month's compute, or its time; "" for nothing.
+
+    The next bundle is expected to take as long as those before it did.
+    """
+    lab, inputs, limits = desk.lab, desk.dispatch.manifest.inputs, desk.lab.contract.promotion
+    done = (desk.dispatch.batch + 1) * limits.pairs_min
+    pairs = min(limits.pairs_min, limits.pairs_max - done)
+    pair = [run for run in inputs.runs if run.pair == inputs.runs[0].pair]
+    needed = pairs * reserved_flops(inputs.stage, pair, desk.costs, inputs.compute_flops)
+    for found in within_month(lab.state, lab.contract, needed, lab.time(inputs.cycle)):
+        return f"No more pairs can be trained: {found.what}, {found.got}"
+    taken, wall_s = spent_s(desk), lab.contract.budget.wall_s
+    if taken + taken / (desk.dispatch.batch + 1) > wall_s:
+        return f"No more pairs can be trained: {taken:,.0f} s of the budget's {wall_s:,} s are gone"
+    return ""
 
 
 def _violations(run: RunResult) -> int:

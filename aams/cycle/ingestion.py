@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from aams.cycle.approval import conclude
@@ -16,16 +17,18 @@ from aams.cycle.desk import (
     recorded,
     scored,
     set_up,
+    short_of,
+    spent_s,
 )
 from aams.cycle.lab import Ended, Lab
 from aams.cycle.next_bundle import proceed
 from aams.cycle.rechallenge import confirm
 from aams.cycle.sealed import arbiter_secret, hand_over, seal_child, sealed_child
 from aams.cycle.verdict import is_the_arbiters, pronounce
-from aams.dispatch import Dispatch
+from aams.dispatch import Dispatch, pairs_flops
 from aams.errors import Problem, ResultError, failure
 from aams.records import Decision, Evidence, Run
-from domains import draw_holdout
+from domains import DOMAINS, draw_holdout
 from evaluator import arbiter
 from evaluator.fitness import gather_evidence, mean_voice, pair_up
 from evaluator.holdout import RunScore, Split
@@ -100,7 +103,8 @@ def _screen(desk: Desk, returned: Returned) -> Ended | None:
     if cycle.sealed:  # a killed command got as far
         sealed = sealed_child(lab, cycle, desk.prepared.interface)
     else:
-        missing = may_attempt(lab.state, cycle, lab.contract)
+        needed = pairs_flops(lab.contract, DOMAINS[inputs.domain].COMPUTE_FLOPS)
+        missing = may_attempt(lab.state, cycle, lab.contract, needed, lab.time(cycle.id))
         if missing:
             return lab.end(cycle.id, "explored", "; ".join(f"{found.what}: {found.got}" for found in missing))
         sealed = seal_child(lab, cycle, desk.prepared.interface)
@@ -127,8 +131,11 @@ def _judge(desk: Desk, returned: Returned) -> Ended | None:
     """Steps 10 to 12 for a root or an attempt: recompute on the holdout; decide and archive, unless it wants more."""
     inputs = desk.dispatch.manifest.inputs
     finished = {run.name for run in finished_runs(desk, returned)}
-    if any(run.name not in finished for run in inputs.runs if run.arm == "control"):
-        raise ResultError(Problem("a control run did not finish, so nothing can be compared"))
+    controls = {run.name for run in inputs.runs if run.arm == "control"}
+    for run in returned.results.runs:  # one that a limit stopped would be stopped again
+        if run.name in controls and run.status not in ("finished", "stopped"):
+            what = "a control run did not finish, so nothing can be compared"
+            raise ResultError(Problem(what, f"{run.name} {run.status}: {run.reason}"))
     _keep_weights(desk, returned)
 
     # 10 recompute, 11 decide
@@ -157,15 +164,16 @@ def _rejudge(desk: Desk, returned: Returned) -> Ended | None:
 def _decide(desk: Desk, returned: Returned, finished: set[str]) -> tuple[Evidence | None, Decision | None]:
     """What is known of an attempt, and the arbiter's decision; none while it needs more pairs."""
     lab, inputs, contract = desk.lab, desk.dispatch.manifest.inputs, desk.lab.contract
-    own = [run for run in inputs.runs if run.arm != "control"]
-    by_name = {run.name: run for run in returned.results.runs}
     facts = lab.facts(inputs.cycle)
     trained = [one for one in facts if isinstance(one, Trained) and one.stage != "trial"]
     violations = sum(run.law_violations for one in trained for run in one.runs if run.arm != "control")
-    broken = [by_name[run.name] for run in own if run.name not in finished]
-    if broken:
-        reasons = (f"Run {run.name} {run.status}: {run.reason}" for run in broken)
-        return None, arbiter.refuse(contract, violations, *reasons)
+    broken = [run for run in returned.results.runs if run.name not in finished]
+    reasons = [f"Run {run.name} {run.status}: {run.reason}" for run in broken]
+    taken, wall_s = spent_s(desk), contract.budget.wall_s
+    if taken > wall_s:
+        reasons.append(f"Its bundles took {taken:,.1f} s, and {wall_s:,} s is the limit for all of them")
+    if reasons:
+        return None, arbiter.refuse(contract, violations + (taken > wall_s), *reasons)
     looked = [one for one in facts if isinstance(one, Looked)]
     if len(looked) <= desk.dispatch.batch:
         try:
@@ -173,7 +181,8 @@ def _decide(desk: Desk, returned: Returned, finished: set[str]) -> tuple[Evidenc
         except UnscorableError as error:
             return None, arbiter.refuse(contract, violations, f"It could not be scored: {error.problems[0]}")
         lab.record(inputs.cycle, inputs.domain, looked[-1])
-    if looked[-1].standing == "more":
+    missing = short_of(desk) if looked[-1].standing == "more" else ""
+    if looked[-1].standing == "more" and not missing:
         return None, None
     lineage = lab.lineage(inputs.domain)
     root = desk.dispatch.stage == "root"
@@ -184,7 +193,8 @@ def _decide(desk: Desk, returned: Returned, finished: set[str]) -> tuple[Evidenc
         root_voice=lineage.root.voice if lineage.root and not root else None,
         best_recall=0.0 if root else lineage.best_recall,
     )
-    return evidence, arbiter.decide(contract, evidence)
+    decision = arbiter.decide(contract, evidence)
+    return evidence, replace(decision, reasons=(missing, *decision.reasons)) if missing else decision
 
 
 class UnscorableError(ResultError):

@@ -14,7 +14,7 @@ from aams.cycle.lab import CACHE, PERSON, Ended, Lab, Request, baseline, champio
 from aams.cycle.planned import plan_of
 from aams.cycle.signing import can_sign, expiry, signed
 from aams.cycle.verdict import abandon
-from aams.dispatch import Dispatch, Plan, plan_runs, reserved_flops
+from aams.dispatch import Dispatch, Plan, pairs_flops, plan_runs, reserved_flops
 from aams.errors import AamsError, Problem, failure
 from aams.files import read_bounded, write_whole
 from aams.lanes.local import PARALLEL_RUNS
@@ -31,7 +31,7 @@ from evolution.diff import diff
 from evolution.planners import PLANNERS
 from evolution.planners.base import Observation
 from safety.clock import utc_now
-from safety.eligibility import holder, may_propose, month_left
+from safety.eligibility import holder, may_propose, month_left, within_month
 from safety.events import Attempted, Frozen, Opened, Proposed, ProposedChild, Refusal, Signed
 from safety.gates import check_gates
 from safety.gates.base import Proposal
@@ -121,9 +121,14 @@ def propose(lab: Lab, request: Request) -> Dispatch | Ended:
 
 
 def freeze(lab: Lab, plan: Plan, costs: Mapping[str, Cost], prepared: Prepared) -> Dispatch:
-    """Freeze, sign and pack a plan; record its digest, its nonce and its compute before anybody can train it."""
+    """Freeze, sign and pack a plan; record its digest, its nonce and its compute before anybody can train it.
+
+    Raises:
+        AamsError: less is left of the month's compute than it takes; nothing is recorded.
+    """
+    reserved, at = reserved_flops(plan.stage, plan.runs, costs, plan.compute_flops), lab.time(plan.cycle)
+    _refuse(within_month(lab.state, lab.contract, reserved, at))
     proposer: Signed | None = None
-    at = lab.time(plan.cycle)
 
     def seal(inputs: Inputs) -> Envelope:
         nonlocal proposer
@@ -140,7 +145,7 @@ def freeze(lab: Lab, plan: Plan, costs: Mapping[str, Cost], prepared: Prepared) 
         manifest=manifest_digest(manifest.inputs),
         nonce=manifest.envelope.nonce,
         runs=len(plan.runs),
-        reserved_flops=reserved_flops(manifest.inputs, costs),
+        reserved_flops=reserved,
         proposer=proposer,
     )
     lab.record(plan.cycle, plan.domain, frozen, at)
@@ -164,8 +169,8 @@ def begins_lineage(lineage: Lineage, prepared: Prepared) -> bool:
 
 def needed_flops(lab: Lab, request: Request) -> int:
     """Training FLOPs that a cycle may come to, its attempt included."""
-    runs = request.children + dispatching.TRIAL_CONTROLS + 2 * lab.contract.promotion.pairs_max
-    return runs * DOMAINS[request.domain].COMPUTE_FLOPS
+    compute = DOMAINS[request.domain].COMPUTE_FLOPS
+    return (request.children + dispatching.TRIAL_CONTROLS) * compute + pairs_flops(lab.contract, compute)
 
 
 def _check_eligible(lab: Lab, request: Request) -> None:
@@ -175,7 +180,11 @@ def _check_eligible(lab: Lab, request: Request) -> None:
         AamsError: with every precondition that is missing, in numbers.
     """
     needed = needed_flops(lab, request)
-    findings = may_propose(lab.state, lab.contract, request.domain, request.trigger, needed, utc_now())
+    _refuse(may_propose(lab.state, lab.contract, request.domain, request.trigger, needed, utc_now()))
+
+
+def _refuse(findings: Sequence[Finding]) -> None:
+    """Raise what was found, if anything was."""
     if findings:
         raise AamsError(*(Problem(found.what, found.got, found.advice, path=found.subject) for found in findings))
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from aams import git
 from aams.canonical import digest
-from aams.cycle.desk import Desk, left_behind
+from aams.cycle.desk import Desk, left_behind, short_of
 from aams.cycle.lab import PERSON, Ended, Lab
 from aams.cycle.next_bundle import proceed
 from aams.cycle.rollback import roll_back
 from aams.cycle.signing import can_sign
-from aams.dispatch import Dispatch
+from aams.dispatch import Dispatch, pairs_flops
 from aams.errors import failure
 from domains import DOMAINS
 from safety.clock import utc_now
-from safety.eligibility import month_left
+from safety.eligibility import within_month
 from safety.events import Looked, Opened
 from safety.lifecycle import RECHALLENGE
 from safety.state import predecessor
@@ -38,10 +38,9 @@ def rechallenge(lab: Lab, domain: str, trigger: str = PERSON) -> Dispatch:
         if found and found.stage == "rechallenge":
             return found
         raise failure("a cycle of this domain is open", cycle.id, f"close it first: aams abandon {cycle.id}")
-    needed = 2 * lab.contract.promotion.pairs_max * DOMAINS[domain].COMPUTE_FLOPS
-    left = month_left(lab.state, lab.contract, utc_now())
-    if left < needed:
-        raise failure("the month's compute is spoken for", f"{left:,} training FLOPs are left, {needed:,} are needed")
+    needed = pairs_flops(lab.contract, DOMAINS[domain].COMPUTE_FLOPS)
+    for missing in within_month(lab.state, lab.contract, needed, utc_now()):
+        raise failure(missing.what, missing.got, missing.advice, path=missing.subject)
     number = sum(entry.event == "opened" and entry.domain == domain for entry, _ in lab.recorded)
     request = digest([domain, RECHALLENGE, champion.generation])
     opened = Opened(
@@ -59,11 +58,12 @@ def rechallenge(lab: Lab, domain: str, trigger: str = PERSON) -> Dispatch:
 
 
 def confirm(desk: Desk, looked: Looked) -> Ended | None:
-    """Close a re-challenge after a look; None while it wants more pairs."""
+    """Close a re-challenge after a look; None while it wants more pairs and may have them."""
     lab, inputs = desk.lab, desk.dispatch.manifest.inputs
     look = looked.look
     if look is None or look.standing == "more":
-        return None
+        missing = short_of(desk)
+        return lab.end(inputs.cycle, "abandoned", missing) if missing else None
     gain = f"its gain is about {look.gain:+.4f} ({look.low:+.4f} to {look.high:+.4f}) after {look.pairs} pairs"
     if look.standing != "proven":
         return lab.end(inputs.cycle, "confirmed", f"{inputs.parent} stands; {gain}")

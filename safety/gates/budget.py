@@ -1,7 +1,7 @@
 """Gate: a generation stays inside the contract's budget, and inside what is left of the month's compute.
 
 Takes the cost model's numbers, so it answers before anything is compiled. Wall time can't be known beforehand: the
-trainer stops a run that passes it.
+trainer stops a bundle that passes it, and the arbiter adds up those of a generation.
 """
 
 from __future__ import annotations

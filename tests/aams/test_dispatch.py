@@ -3,8 +3,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -108,9 +106,8 @@ def test_compute_is_counted_over_all_runs() -> None:
 def test_an_attempt_is_accounted_alike_whatever_its_child_costs_and_never_with_too_little() -> None:
     def accounted(stage: Stage, child: Spec) -> int:
         runs = runs_of(stage, [child])
-        inputs: Any = SimpleNamespace(stage=stage, runs=runs, compute_flops=COMPUTE)
-        assert reserved_flops(inputs, COSTS) >= flops(runs, COSTS)
-        return reserved_flops(inputs, COSTS)
+        assert reserved_flops(stage, runs, COSTS, COMPUTE) >= flops(runs, COSTS)
+        return reserved_flops(stage, runs, COSTS, COMPUTE)
 
     assert accounted("attempt", CHILDREN[0]) == accounted("attempt", CHILDREN[1]) == 6 * COMPUTE
     assert accounted("attempt", CHILDREN[2]) == 3 * COMPUTE + 3 * 10**9, "its only step costs more"

@@ -178,10 +178,12 @@ def test_what_may_begin_changes_nothing() -> None:
     assert repr(STATE) == before
 
 
-def attempt(lineage: Lineage, trigger: str = SCHEDULE, *others: Cycle, parent: str = "G002") -> list[tuple[str, str]]:
+def attempt(
+    lineage: Lineage, trigger: str = SCHEDULE, *others: Cycle, parent: str = "G002", spent: int = 0
+) -> list[tuple[str, str]]:
     opened = Opened(0, "mutate-champion", trigger, parent, "corpus-a", "", "")
-    state = State({"language": lineage}, {cycle.id: cycle for cycle in others})
-    found = may_attempt(state, Cycle("fourth", "language", opened), CONTRACT)
+    state = State({"language": lineage}, {cycle.id: cycle for cycle in others}, {NOW[:7]: spent})
+    found = may_attempt(state, Cycle("fourth", "language", opened), CONTRACT, NEEDED, NOW)
     assert all(finding.what and finding.advice and finding.subject for finding in found)
     return [(finding.gate, finding.got) for finding in found]
 
@@ -190,6 +192,14 @@ def test_an_attempt_needs_karma_to_the_point() -> None:
     assert attempt(replace(LINEAGE, trials=19)) == [("karma", "19 of 20")]
     assert attempt(replace(LINEAGE, trials=20)) == []
     assert attempt(replace(LINEAGE, trials=0)) == [("karma", "0 of 20")]
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_an_attempt_needs_the_compute_of_all_its_pairs_to_the_flop(trigger: str) -> None:
+    rich = replace(LINEAGE, trials=20)
+    assert attempt(rich, trigger, spent=MONTH - NEEDED) == []
+    missing = [("month", "999,999 training FLOPs are left, 1,000,000 are needed")]
+    assert attempt(rich, trigger, spent=MONTH - NEEDED + 1) == missing
 
 
 @pytest.mark.parametrize("trigger", ["person", "propose"])
