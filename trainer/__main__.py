@@ -9,6 +9,9 @@ kept and nothing is half-written.
 With `--only` it is one pass among several, whose files somebody carries between machines: each named run is trained to
 its end or to where it waits for others, decided is what can be, and while any run is missing the last line tells, as
 `next`, which may go on. The pass that finds every run ended writes the results.
+
+The budget's time is the whole bundle's. It goes on after an interruption from what the longest of its runs has taken,
+as nobody knows how long the others took beside it; time in which nothing was trained doesn't count.
 """
 
 from __future__ import annotations
@@ -77,6 +80,7 @@ def _parse() -> argparse.Namespace:
         "--checkpoint-s", type=float, default=CHECKPOINT_S, metavar="S", help="seconds between a run's checkpoints"
     )
     parser.add_argument("--only", nargs="*", metavar="RUN", help="one pass that trains these runs, or none")
+    parser.add_argument("--spent-s", type=float, default=0.0, metavar="S", help="seconds that other passes have taken")
     parser.add_argument("--fingerprint", default="", metavar="HEX", help="refuse an environment with another digest")
     options = parser.parse_args()
     if options.workers < 1:
@@ -116,7 +120,10 @@ def _train(bundle: results.Bundle, options: argparse.Namespace, interruption: in
     is_pass = options.only is not None
     training = session.Session(bundle, options.out, environment, options.checkpoint_s, is_pass)
     wanted = [run for run in training.missing() if not is_pass or run["name"] in options.only]
-    ended = runs.outcomes(bundle, wanted, training.next_segment, options.workers, training.progress.hear, interruption)
+    begun = started - max(options.spent_s, training.spent_s())
+    deadline = begun + bundle.inputs["budget"]["wall_s"]
+    hear, workers = training.progress.hear, options.workers
+    ended = runs.outcomes(bundle, wanted, training.next_segment, workers, hear, interruption, deadline)
     with contextlib.closing(ended):
         for run, outcome, content in ended:
             training.take(run, outcome, content)
@@ -126,7 +133,7 @@ def _train(bundle: results.Bundle, options: argparse.Namespace, interruption: in
         able = [run["name"] for run in missing if training.ladder.may_go_on(run["name"])]
         say({"event": "next", "runs": able, "fingerprint": results.fingerprint(environment)})
         return not any(run["name"] in able for run in wanted)
-    training.write({"started_at": started_at, "wall_s": round(time.monotonic() - started, 6)}, options.isolation)
+    training.write({"started_at": started_at, "wall_s": round(time.monotonic() - begun, 6)}, options.isolation)
     return True
 
 

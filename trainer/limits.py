@@ -54,8 +54,13 @@ class Watch:
 class Limits:
     """The budget's guards, asked before every step."""
 
-    def __init__(self, budget: Mapping[str, int], samples_per_step: int, watch: Watch) -> None:
-        self.budget, self.watch = budget, watch
+    def __init__(self, budget: Mapping[str, int], samples_per_step: int, watch: Watch, deadline: float) -> None:
+        """Guard one run.
+
+        Args:
+            deadline: when the time of the whole bundle is up, as `time.monotonic` counts.
+        """
+        self.budget, self.watch, self.deadline = budget, watch, deadline
         self.steps = min(budget["steps"], budget["items"] // samples_per_step)
         self.which = "steps" if self.steps == budget["steps"] else "items"
 
@@ -63,6 +68,6 @@ class Limits:
         """Name of the limit that step `step` would break, or ""."""
         if step > self.steps:
             return self.which
-        if self.watch.wall_s() > self.budget["wall_s"]:
+        if time.monotonic() > self.deadline:
             return "wall_s"
         return "memory_bytes" if self.watch.peak() > self.budget["memory_bytes"] else ""

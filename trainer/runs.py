@@ -24,10 +24,9 @@ from trainer.children import Child, death, send
 from trainer.laws import LOGGED, MAX_LISTED, MAX_TEXT
 from trainer.limits import TIMING
 from trainer.results import Bundle
-from trainer.train import CURVE_POINTS, Listener, Outcome, Segment, Status, perform, prepare
+from trainer.train import CURVE_POINTS, Listener, Outcome, Segment, Status, perform, prepare, so_far
 
 MAX_REASON = 300
-_GRACE = 1.5
 _GRACE_S = 2.0
 _NOT_PLAIN = re.compile(r"[^ -~]")
 
@@ -53,6 +52,7 @@ def outcomes(
     workers: int,
     say: Say,
     interruption: int,
+    deadline: float,
 ) -> Generator[tuple[Mapping[str, Any], dict[str, Any], bytes], None, None]:
     """Train runs and yield each as it ends or comes to a checkpoint. Closing this ends every process.
 
@@ -63,6 +63,8 @@ def outcomes(
         workers: how many at a time.
         say: hears of progress.
         interruption: a file descriptor; when it can be read from, this ends without the outcomes that are missing.
+        deadline: when the bundle's time is up, as `time.monotonic` counts: a run that lives is stopped then, and one
+            that would begin, or go on, after it is stopped where it stands.
 
     Yields:
         The run, its outcome, and its weights; where it paused, the tensors of a checkpoint.
@@ -71,21 +73,30 @@ def outcomes(
     living: dict[Connection, _Run] = {}
     try:
         while True:
+            too_late = []
             for run in list(waiting):
                 if len(living) < workers and (segment := next_segment(run)):
                     waiting.remove(run)
-                    started = _Run(bundle, segment)
-                    living[started.pipe] = started
+                    if time.monotonic() > deadline:
+                        too_late.append(segment)
+                    else:
+                        started = _Run(bundle, segment, deadline)
+                        living[started.pipe] = started
+            for segment in too_late:
+                stopped = so_far(segment.start)
+                stopped.end("stopped", "wall_s")
+                yield segment.run, asdict(stopped), b""
+            if too_late:
+                continue  # others may have waited for them
             if not living:
                 return
-            next_deadline = min(run.deadline for run in living.values())
-            ready = wait([*living, interruption], timeout=max(0.0, next_deadline - time.monotonic()))
+            ready = wait([*living, interruption], timeout=max(0.0, deadline + _GRACE_S - time.monotonic()))
             if interruption in ready:
                 return
             for pipe, one in list(living.items()):
                 if pipe in ready:
                     one.listen(say)
-                if not one.ended and time.monotonic() > one.deadline:
+                if not one.ended and time.monotonic() > deadline + _GRACE_S:
                     one.overdue()
                 if one.ended:
                     del living[pipe]
@@ -102,18 +113,16 @@ def outcomes(
 class _Run(Child):
     """One segment of a run while it lives."""
 
-    def __init__(self, bundle: Bundle, segment: Segment) -> None:
-        self.run, self.segment = segment.run, segment
+    def __init__(self, bundle: Bundle, segment: Segment, deadline: float) -> None:
+        self.run, self.segment, self.deadline = segment.run, segment, deadline
         self.outcome: dict[str, Any] | None = None
         self.ended = False
         self.content = b""
         self.violations: list[str] = []
-        budget = bundle.inputs["budget"]
-        self.most_bytes = budget["disk_bytes"]
-        used = segment.start.outcome["timing"]["wall_s"] if segment.start else 0.0
-        self.used_s, self.begun = used, time.monotonic()
-        self.deadline = self.begun + _GRACE * max(0.0, budget["wall_s"] - used) + _GRACE_S
-        super().__init__(lambda pipe: _train(bundle, segment, pipe))
+        self.most_bytes = bundle.inputs["budget"]["disk_bytes"]
+        self.used_s = segment.start.outcome["timing"]["wall_s"] if segment.start else 0.0
+        self.begun = time.monotonic()
+        super().__init__(lambda pipe: _train(bundle, segment, deadline, pipe))
 
     def take(self) -> dict[str, Any] | None:
         """What it has come to since this was asked last."""
@@ -164,7 +173,7 @@ class _Run(Child):
     def hear(self, outcome: Outcome, content: bytes, is_last: bool) -> None:
         """Take what it says it has come to, but for its time, which is at least what passed here.
 
-        Once it broke a law there is nothing of it to go on with.
+        Once it broke a law there is nothing of it to go on with; what finished too late was stopped.
         """
         passed_s = round(self.used_s + time.monotonic() - self.begun, 6)
         outcome.timing["wall_s"] = max(outcome.timing["wall_s"], passed_s)
@@ -173,6 +182,8 @@ class _Run(Child):
         outcome.law_violations = self.violations
         if self.violations and outcome.status in ("finished", "paused"):
             outcome.end("failed", f"broke a law: {self.violations[0]}")
+        if outcome.status == "finished" and time.monotonic() > self.deadline:
+            outcome.end("stopped", "wall_s")
         if is_last or not self.violations:
             self.outcome, self.ended = asdict(outcome), is_last
             self.content = content if outcome.status in ("finished", "paused") else b""
@@ -229,7 +240,7 @@ def believed(told: Mapping[str, Any], steps: int) -> Outcome:
     return outcome
 
 
-def _train(bundle: Bundle, segment: Segment, pipe: Connection) -> None:
+def _train(bundle: Bundle, segment: Segment, deadline: float, pipe: Connection) -> None:
     # Its parent ends it. A signal to all of the group would end it first, which would look like a failure of its own.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     parent = os.getppid()
@@ -243,6 +254,6 @@ def _train(bundle: Bundle, segment: Segment, pipe: Connection) -> None:
         report({"event": "checkpoint", "outcome": outcome})
         pipe.send_bytes(tensors)
 
-    outcome, content = perform(bundle.directory, bundle.inputs, segment, Listener(report, save))
+    outcome, content = perform(bundle.directory, bundle.inputs, segment, Listener(report, save), deadline)
     send(pipe, {"event": "outcome", "outcome": asdict(outcome)})
     pipe.send_bytes(content)

@@ -44,6 +44,11 @@ class Session:
         self._decide()
         self.progress.begin()
 
+    def spent_s(self) -> float:
+        """Seconds that the bundle has taken at least, before this process: as long as its longest run."""
+        ended = [*self.records.values(), *self.ladder.outcomes.values()]
+        return max((float(one["timing"]["wall_s"]) for one in ended), default=0.0)
+
     def missing(self) -> list[Mapping[str, Any]]:
         """The runs to train, those first that others wait for."""
         left = [run for run in self.runs if run["name"] not in self.records]

@@ -92,12 +92,15 @@ class Listener:
     save: Callable[[dict[str, Any], bytes], None]
 
 
-def perform(bundle: Path, inputs: Mapping[str, Any], segment: Segment, listener: Listener) -> tuple[Outcome, bytes]:
+def perform(
+    bundle: Path, inputs: Mapping[str, Any], segment: Segment, listener: Listener, deadline: float
+) -> tuple[Outcome, bytes]:
     """Train a segment of one run, whatever its model's code does short of ending the process.
 
     Args:
         bundle: the directory with `specs`, `models` and `data`.
         inputs: of the manifest.
+        deadline: when the time of the whole bundle is up, as `time.monotonic` counts.
 
     Returns:
         The outcome, and as safetensors the weights if the run finished, the tensors of a checkpoint if it paused.
@@ -118,7 +121,8 @@ def perform(bundle: Path, inputs: Mapping[str, Any], segment: Segment, listener:
         model = models.build(bundle / "models" / f"{run['spec']}.py").to(device)
         outcome.parameters = models.parameter_count(model)
         watch.begin_training()
-        tensors = _train(model, inputs, segment, training, train, watch, listener, outcome)
+        limits = Limits(inputs["budget"], _samples(model, inputs["domain"], training), watch, deadline)
+        tensors = _train(model, inputs, segment, training, train, watch, limits, listener, outcome)
         watch.read_training()
         if outcome.status in ("finished", "paused"):
             _measure(model, inputs["domain"], validation, outcome)
@@ -164,6 +168,7 @@ def _train(
     training: Mapping[str, Any],
     arrays: data.Arrays,
     watch: Watch,
+    limits: Limits,
     listener: Listener,
     outcome: Outcome,
 ) -> bytes:
@@ -178,8 +183,6 @@ def _train(
     half = training["precision"] == "bf16"
     steps = run["steps"]
     interval = math.ceil(steps / CURVE_POINTS)
-    samples = items * context if inputs["domain"] == "language" else items
-    limits = Limits(inputs["budget"], samples, watch)
     total = torch.zeros((), device=device)
     if segment.start:
         checkpoints.restore(segment.start.tensors, model, optimizer, total)
@@ -227,6 +230,12 @@ def _train(
         outcome.end("paused")
         return checkpoints.pack(model, optimizer, total)
     return b""
+
+
+def _samples(model: nn.Module, domain: str, training: Mapping[str, Any]) -> int:
+    """What a step counts for in the budget: tokens of language, else items."""
+    context = models.context(model)
+    return data.items_per_step(domain, training, context) * (context if domain == "language" else 1)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:

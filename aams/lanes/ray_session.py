@@ -30,6 +30,8 @@ from aams.records import Manifest
 POLL_S = 0.5
 LOOK_S = 5.0
 """Between two looks at the nodes."""
+LATE_S = 10.0
+"""After the budget's time: what was under way by then has told how far it came."""
 NODES_S = 120.0
 """How long there may be no node to train on: one may be about to join."""
 MAX_LOST = 5
@@ -71,7 +73,8 @@ class Session:
         self.others: set[str] = set()
         self.fingerprint, self.accepted = "", self.manifest.inputs.confinement
         self.passes = 0
-        self.seen_nodes = self.looked = time.monotonic()
+        self.began = self.seen_nodes = self.looked = time.monotonic()
+        self.is_late = False
         has_gpus = any(node["Resources"].get("GPU") for node in _nodes() if node["Alive"])
         self.resources = {"num_cpus": 1, "num_gpus": 1 / PARALLEL_RUNS if has_gpus else 0}
         for name in self.names:  # a run that failed before is tried again, as everywhere
@@ -97,6 +100,7 @@ class Session:
                 if os.getppid() != parent:
                     raise KeyboardInterrupt
                 self.look_at_nodes()
+                self.look_at_time()
         finally:
             for stream in self.tasks:
                 with contextlib.suppress(Exception):
@@ -119,7 +123,8 @@ class Session:
         carried = [RUNGS] if only else [RUNGS, *(f"{name}.{part}" for name in self.names for part in PARTS)]
         carried += [f"{name}.{part}" for name in only for part in PARTS]
         files = {name: (self.out / name).read_bytes() for name in sorted(carried) if (self.out / name).is_file()}
-        errand = ray_worker.Errand(only, files, self.fingerprint, tuple(self.accepted), self.checkpoint_s)
+        spent_s = round(time.monotonic() - self.began, 3)
+        errand = ray_worker.Errand(only, files, self.fingerprint, tuple(self.accepted), self.checkpoint_s, spent_s)
         selector = {"ray.io/node-id": f"!in({','.join(sorted(self.others))})"} if self.others else None
         task = ray.remote(_train).options(
             **self.resources, max_retries=0, num_returns="streaming", label_selector=selector, name=" ".join(only)
@@ -221,6 +226,22 @@ class Session:
             self.seen_nodes = self.looked
         elif self.looked > self.seen_nodes + NODES_S:
             raise SessionError("no node is left that could train this")
+
+    def look_at_time(self) -> None:
+        """Take back, once, what is out beyond the budget's time: submitted again, the trainer stops it where it is.
+
+        A pass knows what was spent when it was submitted, and not how long it then waited for a node.
+        """
+        import ray
+
+        if self.is_late or time.monotonic() < self.began + self.manifest.inputs.budget.wall_s + LATE_S:
+            return
+        self.is_late = True
+        for stream, task in [(stream, task) for stream, task in self.tasks.items() if task.only]:
+            del self.tasks[stream]
+            with contextlib.suppress(Exception):
+                ray.cancel(stream)
+            self.submit(task.only)
 
     def is_fit(self, node: Mapping[str, Any]) -> bool:
         """Whether a node may be asked."""

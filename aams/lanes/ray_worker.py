@@ -36,6 +36,7 @@ class Errand:
         files: what the pass goes on from, by name.
         fingerprint: of the environment that the other passes had, or "".
         accepted: isolations that will do.
+        spent_s: seconds of the bundle's time that are gone already.
     """
 
     only: tuple[str, ...]
@@ -43,6 +44,7 @@ class Errand:
     fingerprint: str
     accepted: tuple[str, ...]
     checkpoint_s: float
+    spent_s: float
 
 
 def train(archive: bytes, errand: Errand) -> Iterator[tuple[str, Any]]:
@@ -65,6 +67,7 @@ def train(archive: bytes, errand: Errand) -> Iterator[tuple[str, Any]]:
         folder = _Folder(out)
         yield "isolation", confine.isolation(errand.accepted)
         options = ["--workers", "1", "--checkpoint-s", str(errand.checkpoint_s), "--fingerprint", errand.fingerprint]
+        options += ["--spent-s", str(errand.spent_s)]
         argv, environment = trainer(manifest, place, out, errand.accepted, *options, "--only", *errand.only)
         with log.open("wb") as complaints:
             process = confine.start(argv, environment, stderr=complaints)

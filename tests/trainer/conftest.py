@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,10 +173,11 @@ def outcomes() -> Callable[..., dict[str, dict[str, Any]]]:
 
     def train_all(place: Path, workers: int = 2) -> dict[str, dict[str, Any]]:
         bundle = results.read_bundle(place)
+        deadline = time.monotonic() + bundle.inputs["budget"]["wall_s"]
         reader, writer = os.pipe()
         whole = {run["name"]: train.Segment(run, None, run["steps"], 60.0) for run in bundle.inputs["runs"]}
         ended = runs.outcomes(
-            bundle, bundle.inputs["runs"], lambda run: whole[run["name"]], workers, lambda event: None, reader
+            bundle, bundle.inputs["runs"], lambda run: whole[run["name"]], workers, lambda event: None, reader, deadline
         )
         named = {run["name"]: {**outcome, "bytes": weights} for run, outcome, weights in ended}
         os.close(reader)

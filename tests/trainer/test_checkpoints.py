@@ -36,7 +36,13 @@ def in_pieces(place: Path, pieces: int) -> dict[str, Any]:
         reader, writer = os.pipe()
         segments = {run["name"]: train.Segment(run, start, stop, 60.0)}
         ended = runs.outcomes(
-            bundle, [run], lambda run, left=segments: left.pop(run["name"], None), 1, lambda event: None, reader
+            bundle,
+            [run],
+            lambda run, left=segments: left.pop(run["name"], None),
+            1,
+            lambda event: None,
+            reader,
+            time.monotonic() + 600,
         )
         ((_, outcome, content),) = ended
         os.close(reader)

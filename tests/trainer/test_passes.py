@@ -79,3 +79,26 @@ def test_a_machine_of_another_kind_trains_nothing(bundle: Path, tmp_path: Path) 
     assert (status, said, list(tmp_path.iterdir())) == (3, [], [])
     status, said = train(bundle, tmp_path, "--only")
     assert train(bundle, tmp_path, "--only", "--fingerprint", said[-1]["fingerprint"])[0] == 0
+
+
+def test_time_that_other_passes_took_is_gone(bundle: Path, tmp_path: Path) -> None:
+    assert train(bundle, tmp_path, "--only", "control-0", "--spent-s", "601")[0] == 0
+    record = json.loads((tmp_path / "control-0.json").read_bytes())["record"]
+    assert (record["status"], record["reason"], record["steps"]) == ("stopped", "wall_s", 0)
+    assert train(bundle, tmp_path, "--spent-s", "601")[0] == 0
+    told = json.loads((tmp_path / "results.json").read_bytes())
+    assert {(run["status"], run["reason"]) for run in told["runs"]} == {("stopped", "wall_s")}
+    assert told["timing"]["wall_s"] > 601
+
+
+def test_time_that_was_taken_before_an_interruption_counts_as_far_as_a_run_knows_it(
+    bundle: Path, tmp_path: Path
+) -> None:
+    assert train(bundle, tmp_path, "--only", "control-0")[0] == 0
+    kept = json.loads((tmp_path / "control-0.json").read_bytes())
+    kept["record"]["timing"]["wall_s"] = 601.0
+    (tmp_path / "control-0.json").write_text(json.dumps(kept))
+    assert train(bundle, tmp_path)[0] == 0
+    told = json.loads((tmp_path / "results.json").read_bytes())
+    assert [run["status"] for run in told["runs"]] == ["finished", "stopped", "stopped", "stopped"]
+    assert told["timing"]["wall_s"] > 601

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,29 @@ def test_time_that_is_up_stops_a_run_that_looks_and_one_that_does_not(
     }
     ended = outcomes(write_bundle(tmp_path, models, [(name, name, 20) for name in models], wall_s=1))
     assert [(run["status"], run["reason"]) for run in ended.values()] == [("stopped", "wall_s")] * 2
+
+
+def test_the_time_is_that_of_all_runs_together(
+    tmp_path: Path, write_bundle: Callable[..., Path], language_model: Callable[..., str], outcomes: Callable[..., Any]
+) -> None:
+    models = {"dawdles": language_model(on_forward="import time; time.sleep(0.4)")}
+    names = [f"child-{number}" for number in range(4)]
+    place = write_bundle(tmp_path, models, [(name, "dawdles", 50) for name in names], wall_s=2)
+    began = time.monotonic()
+    ended = outcomes(place, workers=1)
+    assert time.monotonic() - began < 4, "each of them alone may take 2 seconds"
+    assert [(ended[name]["status"], ended[name]["reason"]) for name in names] == [("stopped", "wall_s")] * 4
+    assert [bool(ended[name]["steps"]) for name in names] == [True, False, False, False]
+
+
+def test_what_finishes_too_late_was_stopped(
+    tmp_path: Path, write_bundle: Callable[..., Path], language_model: Callable[..., str], outcomes: Callable[..., Any]
+) -> None:
+    """It is slow where nobody looks at the time: in its validation."""
+    slow = language_model(on_forward="import time; self.training or time.sleep(0.6)")
+    outcome = outcomes(write_bundle(tmp_path, {"slow": slow}, [("slow", "slow", 2)], wall_s=1))["slow"]
+    assert (outcome["status"], outcome["reason"], outcome["bytes"]) == ("stopped", "wall_s", b"")
+    assert outcome["steps"] == 2
 
 
 def test_a_run_may_stop_at_its_steps_or_its_disk(

@@ -50,6 +50,7 @@ def packed(
     runs: Sequence[Run] = RUNS,
     rungs: Sequence[Rung] = (),
     confinement: Sequence[str] = confine.ISOLATIONS,
+    wall_s: int = 60,
 ) -> tuple[Path, Manifest]:
     """A bundle of two runs, three steps each, or of others, with the real trainer or another one."""
     tokens = np.frombuffer(b"the quick brown fox jumps over the lazy dog. " * 8, dtype=np.uint8)
@@ -77,7 +78,7 @@ def packed(
         runs=tuple(runs),
         rungs=tuple(rungs),
         compute_flops=1000,
-        budget=Budget(items=10**6, steps=10**5, memory_bytes=2**31, wall_s=60, disk_bytes=2**22),
+        budget=Budget(items=10**6, steps=10**5, memory_bytes=2**31, wall_s=wall_s, disk_bytes=2**22),
         confinement=tuple(confinement),
     )
     manifest = freeze(inputs, Envelope("0" * 64, "2026-11-21T01:40:00Z", "2026-11-22T01:40:00Z", ""))

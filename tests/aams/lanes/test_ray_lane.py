@@ -85,6 +85,19 @@ def test_a_node_that_is_killed_in_the_middle_loses_nothing(
         assert steps.count(min(steps)) == 1, "it began once, and went on from a checkpoint"
 
 
+def test_the_time_is_that_of_all_tasks_together(start: Start, tmp_path: Path) -> None:
+    """On one node they wait for each other, and each alone would be in time."""
+    start(1)
+    archive, _ = packed(tmp_path, runs=RUNS, wall_s=8)
+    began = time.monotonic()
+    returned = train(LANES["ray"](tmp_path / "ray", CONTRACT), archive, tmp_path / "unused", lambda event: None)
+    assert time.monotonic() - began < 120
+    results = json.loads((returned / "results.json").read_bytes())
+    ended = [(run["status"], run["reason"]) for run in results["runs"]]
+    assert ended.count(("stopped", "wall_s")) >= 2 and set(ended) <= {("stopped", "wall_s"), ("finished", "")}
+    assert results["timing"]["wall_s"] > 8
+
+
 def test_what_finished_is_not_trained_again_by_another_session(start: Start, tmp_path: Path) -> None:
     start(2)
     archive, _ = packed(tmp_path)
