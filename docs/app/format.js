@@ -26,6 +26,9 @@ export function short(value, unit = "") {
 /** Three digits of any number. */
 export const brief = (value) => (isNumber(value) ? value.toLocaleString("en", { maximumSignificantDigits: 3 }) : DASH);
 
+/** Six digits of a number that was compared: enough to see on which side of its bound it lies. */
+export const compared = (value) => (isNumber(value) ? value.toLocaleString("en", { maximumSignificantDigits: 6 }) : DASH);
+
 /** Evidence as odds: 676 : 1. */
 export const odds = (value) => (isNumber(value) ? `${brief(value)}\u00a0:\u00a01` : DASH);
 

@@ -4,7 +4,7 @@ import { Architecture } from "../architecture.js";
 import { Diff } from "../diff.js";
 import { Copy, Experiment, Facts, Loading, Notice, Outcome, Table, html, useAsked } from "../elements.js";
 import { Curves, Growth, Pairs } from "../evidence.js";
-import { between, brief, counted, digest, moment, odds, percent, points, short } from "../format.js";
+import { between, brief, compared, counted, digest, moment, odds, percent, points, short } from "../format.js";
 import { choose, href, route } from "../route.js";
 import { words } from "../spec.js";
 
@@ -97,8 +97,8 @@ function Decision({ row }) {
     ${row.criteria?.length > 0 && html`<p class="hint">${failed ? `${failed} of ${row.criteria.length} criteria failed; all must hold.` : `All ${row.criteria.length} criteria hold.`}</p>
       <${Table} caption="Criteria of the contract" rows=${row.criteria} columns=${[
         { title: "criterion", value: (one) => WORDS[one.name] ?? one.name },
-        { title: "measured", kind: "number", value: (one) => brief(one.value) },
-        { title: "must be", kind: "number", value: (one) => `${one.comparison === ">=" ? "at least" : "at most"} ${brief(one.bound)}` },
+        { title: "measured", kind: "number", value: (one) => compared(one.value) },
+        { title: "must be", kind: "number", value: (one) => `${one.comparison === ">=" ? "at least" : "at most"} ${compared(one.bound)}` },
         { title: "", value: (one) => html`<span class=${one.passed ? "yes" : "no"}>${one.passed ? "✓ holds" : "✗ fails"}</span>` },
       ]} />`}`;
 }
