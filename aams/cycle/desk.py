@@ -106,6 +106,7 @@ def receive(desk: Desk, folder: Path) -> Returned:
     hidden = _child(desk) if desk.dispatch.stage == "attempt" else ""
     taken = sum(run.steps * desk.costs[run.spec].step_flops for run in results.runs)
     reserved = reserved_flops(inputs.stage, inputs.runs, desk.costs, inputs.compute_flops)
+    own_s = [run.timing.get("wall_s", 0.0) for run in results.runs if run.spec != hidden]
     trained = Trained(
         stage=desk.dispatch.stage,
         batch=desk.dispatch.batch,
@@ -116,7 +117,7 @@ def receive(desk: Desk, folder: Path) -> Returned:
         fingerprint=results.fingerprint,
         used_flops=reserved if hidden else taken,
         cpu_s=round(sum(run.timing.get("cpu_s", 0.0) for run in results.runs), 3),
-        wall_s=round(max(results.timing.wall_s, *(run.timing.get("wall_s", 0.0) for run in results.runs)), 3),
+        wall_s=round(max([results.timing.wall_s, *own_s]), 3),
     )
     record_once(desk, trained)
     if trained.results in [one.results for one in desk.lab.facts(desk.dispatch.cycle) if isinstance(one, Trained)]:
