@@ -71,6 +71,15 @@ def tracked_bytes(root: Path, commit: str, path: str) -> bytes | None:
     return _ask(root, "cat-file", "blob", f"{commit}:{path}")
 
 
+def commits_that_changed(root: Path, path: str) -> tuple[str, ...]:
+    """Name the commits of the checked-out branch itself that changed a file, newest first.
+
+    Of a branch that was merged only the merge counts: what it was in between was in force nowhere.
+    """
+    answer = _ask(root, "log", "--first-parent", "--format=%H", "HEAD", "--", path)
+    return tuple(commit for commit in (answer or b"").decode("ascii", "replace").split() if _is_commit(commit))
+
+
 def fetch(root: Path, url: str, refs: Sequence[str], token: str = "") -> None:
     """Bring commits here as data: no tag, no branch and no file changes, and every object is checked.
 

@@ -6,14 +6,16 @@ default and never changes the file: people do.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from aams import git
 from aams.canonical import from_data, sha256
 from aams.errors import AamsError, failure
 from aams.files import read_bounded
@@ -170,9 +172,35 @@ def load_contract(path: Path) -> Contract:
     Raises:
         AamsError: with line, column and path of everything that does not fit its schema.
     """
+    return _read(read_bounded(path, MAX_YAML_BYTES), path)
+
+
+def load_contracts(root: Path, wanted: Collection[str]) -> dict[str, Contract]:
+    """Contracts by digest: the one in force, and those wanted that were in force before, as far as Git knows them.
+
+    An earlier one that does not fit today's schema is left out. A bare ledger, without a contract, has none in force.
+
+    Raises:
+        AamsError: the one in force does not fit its schema.
+    """
+    place = root / CONTRACT_PATH
+    present = [load_contract(place)] if place.exists() else []
+    found = {contract.digest: contract for contract in present}
+    missing = set(wanted) - found.keys()
+    for commit in git.commits_that_changed(root, CONTRACT_PATH) if missing else ():
+        content = git.tracked_bytes(root, commit, CONTRACT_PATH) or b""
+        if sha256(content) in missing:
+            missing.remove(sha256(content))
+            with contextlib.suppress(AamsError):
+                found[sha256(content)] = _read(content, place)
+        if not missing:
+            break
+    return found
+
+
+def _read(content: bytes, path: Path) -> Contract:
     from jsonschema import Draft7Validator
 
-    content = read_bounded(path, MAX_YAML_BYTES)
     document = read_yaml(content, str(path), parse_float=Decimal)
     schema = json.loads(SCHEMA_FILE.read_bytes())
     misfits = sorted(

@@ -143,8 +143,8 @@ def _check_one(
     for name, value in wanted.items():
         if getattr(statement, name) != value:
             raise _refusal(entry, f"is signed with another {name}", getattr(statement, name) or "none")
-    if not set(statement.tips) <= set(entry.follows):
-        raise _refusal(entry, "is signed on top of another ledger", ", ".join(statement.tips)[:130])
+    if not statement.tips or not set(statement.tips) <= set(entry.follows):  # no such entry is a ledger's first
+        raise _refusal(entry, "is signed on top of another ledger", ", ".join(statement.tips)[:130] or "none")
     with _naming(entry):
         signer = check(statement, signed.signature, root / ALLOWED_SIGNERS, entry.time, revoked_path(root))
     if (signer.principal, signer.fingerprint) != (signed.principal, signed.fingerprint):

@@ -81,6 +81,7 @@ class Cycle:
         children: ids of the specs that were proposed.
         best: the spec that passed the screen, "" when none did.
         generation, sealed: of its attempt.
+        pairs: how many it has recorded.
         standing, look: of the last look.
         verdict: the arbiter's; "" before it.
         spec: what the verdict was about.
@@ -104,6 +105,7 @@ class Cycle:
     best: str = ""
     generation: str = ""
     sealed: str = ""
+    pairs: int = 0
     standing: Standing | Literal[""] = ""
     look: Look | None = None
     verdict: Outcome | Literal[""] = ""
@@ -123,7 +125,8 @@ def advance(cycle: Cycle | None, entry: Entry, facts: Facts) -> Cycle:
         - only a re-challenge trains without children, and it never comes to a verdict;
         - a screen ranks the children that were proposed, and passes the one that its scores pass;
         - bundles come back as they left: same stage, same batch, and another batch only while a look asks for more;
-        - a verdict is by the last look, or by none where the child could not be scored;
+        - pairs are numbered on from 0, have a control but for a root's, and a look is at no more than there are;
+        - a verdict is by the look before it, or by none where the child could not be scored;
         - a verdict that accepts has scores, weights, no failed criterion and, for a child, a look that is proven;
         - what is revealed is what was sealed, and a child that is no placebo is the one that passed the screen;
         - COMMIT needs a verdict that accepts, nothing but a real child, and two different keys: never without VERIFY;
@@ -198,9 +201,13 @@ def _rule_broken(cycle: Cycle, facts: Facts) -> tuple[str, str] | None:
             return "stands otherwise than its test", facts.standing
         case Looked() | Verdict() | Revealed() if facts.generation != _subject(cycle):
             return f"is about another generation than {_subject(cycle) or 'none'}", facts.generation
+        case Looked():
+            return _miscounted(cycle, facts)
         case Verdict() if not cycle.generation:
             return "is a verdict without an attempt", facts.generation
-        case Verdict() if facts.look not in (None, cycle.look):
+        case Verdict() if facts.child and cycle.event != "looked":
+            return "scores a child that was not looked at", facts.generation
+        case Verdict() if facts.look != (cycle.look if facts.child else None):
             return "is by another look than was taken", facts.generation
         case Verdict() if facts.outcome == "accepted":
             return _unfounded(cycle, facts)
@@ -239,10 +246,22 @@ def _unfounded(cycle: Cycle, facts: Verdict) -> tuple[str, str] | None:
     failed = [criterion.name for criterion in facts.criteria if not criterion.passed]
     if failed or not facts.criteria:
         return "accepts a child that failed a criterion", ", ".join(failed) or "no criteria"
-    if cycle.event != "looked" or cycle.standing != "proven":
-        return "accepts a child whose gain is not proven", cycle.standing or "no look"
-    if facts.look != cycle.look:
-        return "accepts a child without the look that was taken", facts.generation
+    if cycle.standing != "proven":
+        return "accepts a child whose gain is not proven", cycle.standing
+    return None
+
+
+def _miscounted(cycle: Cycle, facts: Looked) -> tuple[str, str] | None:
+    """Why a look is not at the pairs that are on record."""
+    count = cycle.pairs + len(facts.pairs)
+    numbers = [pair.pair for pair in facts.pairs]
+    if numbers != list(range(cycle.pairs, count)):
+        return f"does not number its pairs on from {cycle.pairs}", ", ".join(map(str, numbers))[:80]
+    if any((pair.control is None) != (cycle.stage == "root") for pair in facts.pairs):
+        return "must have a control in every pair, and a root's in none", facts.generation
+    used = facts.look.pairs if facts.look else count
+    if not 0 < used <= count or (facts.standing == "more" and used != count):
+        return "looks at other pairs than were recorded", f"{used} of {count}"
     return None
 
 
@@ -320,7 +339,8 @@ def _remember(cycle: Cycle, facts: Facts) -> Cycle:
         case Attempted():
             return replace(cycle, generation=facts.generation, sealed=facts.sealed)
         case Looked():
-            return replace(cycle, standing=facts.standing, look=facts.look)
+            pairs = cycle.pairs + len(facts.pairs)
+            return replace(cycle, pairs=pairs, standing=facts.standing, look=facts.look)
         case Verdict():
             return replace(cycle, verdict=facts.outcome, spec=facts.spec)
         case Revealed():

@@ -144,6 +144,7 @@ class State:
     Attributes:
         month_flops: training FLOPs reserved or used, by month, as in `2026-11`.
         promised: predicted effects of the children of open cycles, by cycle and spec.
+        issued: nonces and digests of all manifests, by their first two digits: one more copies little.
         time: of the newest entry, UTC; "" before the first.
     """
 
@@ -151,6 +152,7 @@ class State:
     open_cycles: Mapping[str, Cycle] = field(default_factory=dict)
     month_flops: Mapping[str, int] = field(default_factory=dict)
     promised: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    issued: Mapping[str, frozenset[str]] = field(default_factory=dict)
     time: str = ""
 
 
@@ -177,12 +179,13 @@ def add(state: State, recorded: Recorded) -> State:
     before = state.open_cycles.get(entry.cycle)
     cycle = advance(before, entry, facts)
     lineage = state.lineages.get(entry.domain, Lineage())
-    months, promised = state.month_flops, state.promised
+    months, promised, issued = state.month_flops, state.promised, state.issued
     match facts:
         case Proposed():
             promised = {**promised, cycle.id: {child.spec: child.predicted_effect for child in facts.children}}
         case Frozen():
             months = _spoken_for(months, entry.time, facts.reserved_flops)
+            issued = _issue(_issue(issued, entry, "nonce", facts.nonce), entry, "manifest", facts.manifest)
         case Trained():
             reserved_at = before.since if before else entry.time
             months = _spoken_for(months, reserved_at, facts.used_flops - (before.reserved_flops if before else 0))
@@ -210,12 +213,20 @@ def add(state: State, recorded: Recorded) -> State:
     still_open = {name: other for name, other in state.open_cycles.items() if name != cycle.id}
     if not isinstance(facts, Closed):
         still_open[cycle.id] = cycle
-    return State({**state.lineages, entry.domain: lineage}, still_open, months, promised, entry.time)
+    return State({**state.lineages, entry.domain: lineage}, still_open, months, promised, issued, entry.time)
 
 
 def _spoken_for(months: Mapping[str, int], time: str, flops: int) -> Mapping[str, int]:
     month = time[:7]
     return {**months, month: months.get(month, 0) + flops}
+
+
+def _issue(issued: Mapping[str, frozenset[str]], entry: Entry, name: str, value: str) -> Mapping[str, frozenset[str]]:
+    """Remember what is one bundle's alone."""
+    known = issued.get(value[:2], frozenset())
+    if value in known:
+        raise contradiction(entry, f"has the {name} of another bundle", value[:12])
+    return {**issued, value[:2]: known | {value}}
 
 
 def _train(lineage: Lineage, cycle: Cycle, facts: Trained) -> Lineage:

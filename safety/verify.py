@@ -6,7 +6,7 @@ machine are counted, not missed: Git never holds them. Never mends anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from safety import store
 from safety.archive import HASHES, HISTORY, check_generation, generation_path
 from safety.endorsement import check_promotions
 from safety.head import MAX_HEAD_BYTES, SPECS, champion_path, head_path, named_by_head
-from safety.ledger import read_ledger
+from safety.ledger import Recorded, read_ledger
 from safety.sshkeygen import have_ssh_keygen
 from safety.state import Generation, State, fold
 
@@ -30,6 +30,8 @@ class Report:
 
     Attributes:
         weights_checked, weights_absent: generations whose weights are here and match, or are not on this machine.
+        decisions, decisions_elsewhere: screens, looks and verdicts that come out as they are recorded, and those that
+            were made under a contract which is not at hand.
         promotions: those whose two signatures hold; None where `ssh-keygen` is missing and nobody could check.
     """
 
@@ -38,23 +40,33 @@ class Report:
     weights_checked: int = 0
     weights_absent: int = 0
     view_count: int = 0
+    decisions: int = 0
+    decisions_elsewhere: int = 0
     promotions: int | None = None
     broken: Problem | None = None
 
 
-def verify(root: Path, views: Mapping[str, tuple[bytes | None, ...]] | None = None) -> Report:
+def verify(
+    root: Path,
+    views: Mapping[str, tuple[bytes | None, ...]] | None = None,
+    recount: Callable[[Path, tuple[Recorded, ...]], tuple[int, int]] | None = None,
+) -> Report:
     """Check a repository.
 
     Args:
         root: of the repository.
         views: what each compiled view may hold, by its path below the root, None where it may be absent; those who
             compile them know.
+        recount: computes decisions again, as those who decide can: how many hold, and how many it could not recount.
     """
     report = Report()
     try:
         ledger = read_ledger(root)
         state = fold(ledger)
         report = replace(report, entry_count=len(ledger))
+        if recount:
+            held, elsewhere = recount(root, ledger)
+            report = replace(report, decisions=held, decisions_elsewhere=elsewhere)
         if have_ssh_keygen():
             report = replace(report, promotions=check_promotions(root, ledger))
         for domain, lineage in sorted(state.lineages.items()):

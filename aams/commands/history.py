@@ -28,7 +28,7 @@ def register(subparsers: Any, common: argparse.ArgumentParser) -> None:
     diff.add_argument("--domain", choices=DOMAINS, default="language")
     diff.set_defaults(command=_diff)
 
-    verify = subparsers.add_parser("verify", parents=[common], help="re-check every hash, signature and entry")
+    verify = subparsers.add_parser("verify", parents=[common], help="re-check every hash, signature and decision")
     verify.add_argument("--against", type=Path, metavar="FILE", help="a checkpoint that was kept elsewhere")
     verify.set_defaults(command=_verify)
 
@@ -124,6 +124,7 @@ def _verify(args: argparse.Namespace) -> int:
     from aams import views
     from aams.canonical import to_data
     from aams.errors import AamsError
+    from evaluator.recount import recount_in
     from safety.checkpoint import check_against
     from safety.ledger import read_ledger
     from safety.signers import revoked_fingerprints, revoked_path
@@ -135,7 +136,7 @@ def _verify(args: argparse.Namespace) -> int:
         if args.against:
             revoked = revoked_fingerprints(revoked_path(args.root))
             check_against(ledger, revoked, _checkpoint(args.against))
-        report = verify(args.root, views.acceptable(args.root, ledger))
+        report = verify(args.root, views.acceptable(args.root, ledger), recount_in)
     if report.broken:
         if args.json:
             emit(args, to_data(report), [])
@@ -146,8 +147,11 @@ def _verify(args: argparse.Namespace) -> int:
     signed = "signatures unchecked: ssh-keygen is not installed"
     if report.promotions is not None:
         signed = f"{report.promotions} promotions signed by two keys"
+    decided = f"{report.decisions} decisions recounted"
+    if report.decisions_elsewhere:
+        decided += f", {report.decisions_elsewhere} made under another contract"
     counted = (
-        f"{report.entry_count} entries, {report.generation_count} generations ({weights}), {signed}, "
+        f"{report.entry_count} entries, {report.generation_count} generations ({weights}), {decided}, {signed}, "
         f"{report.view_count} views"
     )
     emit(args, to_data(report), [f"All right: {counted}."])

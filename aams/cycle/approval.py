@@ -13,6 +13,8 @@ from aams.cycle.sealed import sealed_child
 from aams.cycle.signing import can_sign, signed
 from aams.errors import AamsError, Problem, failure
 from domains import find_corpus
+from evaluator.recount import recount
+from safety.contract import CONTRACT_PATH
 from safety.endorsement import check_promotions
 from safety.events import Approved, Frozen, Recalled, Reviewed, Signed, Trained, Verdict, facts_of
 from safety.gates import check_promotion
@@ -102,13 +104,16 @@ def _waiting(lab: Lab, domain: str, generation: str) -> Cycle:
 
 
 def _sign(lab: Lab, cycle: Cycle, review: Reviewed | None = None) -> None:
-    """Check the first key's signatures, sign as the second, ask the gates, and record it: HEAD moves here.
+    """Recount, check the first key's signatures, sign as the second, ask the gates, and record it: HEAD moves here.
 
     What `aams verify` would refuse is never written.
     """
+    generation = cycle.recalled or cycle.generation
     if not cycle.recalled:
         check_archived(lab, cycle)
-    generation = cycle.recalled or cycle.generation
+    if decisions_elsewhere(lab, cycle):
+        advice = f"restore {CONTRACT_PATH}, or `aams decline {generation} --domain {cycle.domain}`"
+        raise failure("was decided under another contract than the one in force", generation, advice, file=cycle.id)
     champion = lab.lineage(cycle.domain).champion
     before = champion.generation if champion else ""
     proposals, at = _proposals(lab, cycle), lab.time(cycle.id)
@@ -133,6 +138,15 @@ def _sign(lab: Lab, cycle: Cycle, review: Reviewed | None = None) -> None:
     entry = recorded_as(lab.entry(cycle.id, cycle.domain, approved, at))
     check_promotions(lab.root, [*lab.line_of(cycle.id), entry], cycle.id)
     lab.record(cycle.id, cycle.domain, approved, at)
+
+
+def decisions_elsewhere(lab: Lab, cycle: Cycle) -> int:
+    """Compute again what a cycle decided; how much of it was decided under another contract than the one in force.
+
+    Raises:
+        LedgerError: something comes out otherwise than it is recorded.
+    """
+    return recount(lab.recorded, {lab.contract.digest: lab.contract}, cycle.id).elsewhere
 
 
 def _proposer(lab: Lab, proposal: Signed, proposed: str, at: str) -> str:

@@ -18,10 +18,11 @@ from aams.generation import Attempt, artifacts
 from aams.records import Decision, Evidence, Manifest, Mutation
 from domains import find_corpus
 from evaluator import arbiter
+from evaluator.recount import first_weights, law_violations, verdict_of
 from evaluator.report import Dossier
 from evaluator.results import Environment
 from safety.archive import archive_generation, generation_path
-from safety.events import Ending, Frozen, Trained, Verdict
+from safety.events import Ending, Frozen, Trained
 from safety.lifecycle import Cycle
 from safety.manifest import manifest_digest, read_manifest
 
@@ -41,8 +42,9 @@ def pronounce(desk: Desk, evidence: Evidence | None, decision: Decision, environ
     place = generation_path(lab.root, inputs.domain, generation.directory)
     if place.exists():  # left by a killed command: without a verdict it never counted
         shutil.rmtree(place)
-    trained = [facts for facts in lab.facts(inputs.cycle) if isinstance(facts, Trained) and facts.stage != "trial"]
-    weights = trained[0].weights.get(f"{run.arm}-0", "") if trained else ""
+    facts = lab.facts(inputs.cycle)
+    trained = [one for one in facts if isinstance(one, Trained) and one.stage != "trial"]
+    weights = first_weights(facts)
     cycle = lab.state.open_cycles[inputs.cycle]
     sealed = sealed_child(lab, cycle, desk.prepared.interface) if inputs.sealed else None
     mutations = sealed.mutations if sealed else ()
@@ -58,19 +60,8 @@ def pronounce(desk: Desk, evidence: Evidence | None, decision: Decision, environ
         dossier=_dossier(desk, own.id, mutations, evidence, decision, isolation),
         time=generation.directory.partition("-")[2],
     )
-    verdict = Verdict(
-        generation=name,
-        spec=own.id,
-        outcome=decision.outcome,
-        criteria=decision.criteria,
-        reasons=decision.reasons,
-        child=evidence.child if evidence else None,
-        control=evidence.control if evidence else None,
-        look=evidence.look if evidence else None,
-        voice=evidence.voice if evidence else (),
-        weights=weights,
-        archive=archive_generation(lab.root, inputs.domain, generation.directory, artifacts(attempt), weights),
-    )
+    archive = archive_generation(lab.root, inputs.domain, generation.directory, artifacts(attempt), weights)
+    verdict = verdict_of(name, own.id, facts, evidence, decision, archive)
     lab.record(inputs.cycle, inputs.domain, verdict)
     return conclude(lab, lab.state.open_cycles[inputs.cycle])
 
@@ -130,8 +121,7 @@ def break_off(lab: Lab, cycle: Cycle, outcome: Ending, reason: str) -> Ended:
         ours = False
     if not ours:
         return lab.end(cycle.id, outcome, reason)
-    trained = [one for one in lab.facts(cycle.id) if isinstance(one, Trained) and one.stage != "trial"]
-    violations = sum(run.law_violations for one in trained for run in one.runs if run.arm != "control")
+    violations = law_violations(lab.facts(cycle.id))
     return pronounce(desk, None, arbiter.refuse(lab.contract, violations, reason), None)
 
 

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from aams.cycle import Lab, abandon, break_off, decline, judge
+from aams.cycle import Lab, abandon, break_off, decisions_elsewhere, decline, judge
 from aams.cycle.desk import keep_results
 from aams.cycle.planned import check_archived
 from aams.errors import AamsError
@@ -130,7 +130,7 @@ def why_stale(lab: Lab, cycle: Cycle) -> str:
         check_archived(lab, cycle)
     except AamsError as error:
         return f"{error.problems[0].path or error.problems[0].file} changed since it was judged"
-    return ""
+    return "it was judged under another contract" if decisions_elsewhere(lab, cycle) else ""
 
 
 def _await_approval(shop: Workshop, proposal: Proposal, cycle: Cycle, sha: str, app: int) -> Done | None:

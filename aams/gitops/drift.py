@@ -22,6 +22,7 @@ from compiler.cost import estimate
 from compiler.render import render, template_digests
 from domains import find_corpus
 from evaluator.markdown import block
+from evaluator.recount import recount_in
 from safety.archive import MAX_ARTIFACT_BYTES, generation_path
 from safety.manifest import read_manifest
 from safety.verify import verify
@@ -53,7 +54,7 @@ def tell(site: Site, found: tuple[Finding, ...]) -> int:
 
 def _records(shop: Workshop) -> Iterator[Finding]:
     settled = [one for one in shop.lab.recorded if one.entry.cycle not in shop.lab.proposed]
-    report = verify(shop.lab.root, views.acceptable(shop.lab.root, settled))
+    report = verify(shop.lab.root, views.acceptable(shop.lab.root, settled), recount_in)
     if report.broken:
         yield Finding("drift", report.broken.file, report.broken.what, report.broken.got, report.broken.advice)
 

@@ -17,11 +17,12 @@ from aams.errors import AamsError
 from aams.files import write_whole
 from aams.github.records import PullRequest
 from aams.github.repository import AUTHOR_ADDRESS, BASE, Repository
+from evaluator.recount import recount
 from safety.archive import HISTORY, MAX_ARTIFACT_BYTES
+from safety.contract import CONTRACT_PATH, load_contract
 from safety.head import SPECS
 from safety.ledger import CYCLES, read_ledger
 from safety.paths import PLAIN, changes_between
-from safety.state import fold
 
 BRANCH = re.compile(r"aams/(language|vision|hybrid)/([a-z0-9][a-z0-9-]{0,62})")
 MAX_FILES = 512
@@ -76,7 +77,7 @@ def lay_over(root: Path, folder: Path, main: str, pulls: Iterable[PullRequest]) 
         domain, cycle = match.groups()
         files, foreign = _own_files(root, main, pull, domain, cycle)
         if not foreign:
-            foreign = _add(folder, files)
+            foreign = _add(folder, cycle, files)
         found.append(Proposal(pull, domain, cycle, foreign))
     return tuple(found)
 
@@ -105,16 +106,16 @@ def _own_files(root: Path, main: str, pull: PullRequest, domain: str, cycle: str
     return files, ""
 
 
-def _add(folder: Path, files: dict[str, bytes]) -> str:
-    """Write files into a lab, unless its ledger would not hold then; why not."""
-    written = []
+def _add(folder: Path, cycle: str, files: dict[str, bytes]) -> str:
+    """Write a cycle's files into a lab, unless its ledger, or what the cycle decided, would not hold then; why not."""
+    written, contract = [], load_contract(folder / CONTRACT_PATH)
     try:
         for path, content in files.items():
             if (folder / path).exists():
                 return f"it holds what main holds already: {path[:80]}"
             write_whole(folder / path, content, read_only=True)
             written.append(folder / path)
-        fold(read_ledger(folder))
+        recount(read_ledger(folder), {contract.digest: contract}, cycle)
     except AamsError as error:
         for place in written:
             place.unlink()

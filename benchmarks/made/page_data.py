@@ -90,9 +90,9 @@ def _bundle(stage: Stage, batch: int, generation: str, children: Sequence[str], 
 
     runs = [run(f"child-{at}", "child", spec) for at, spec in enumerate(children)]
     runs += [run(f"control-{at}", "control", "9" * 64) for at in range(2)]
-    proposer = _signed("propose", generation)
+    proposer, nonce = _signed("propose", generation), rng.randbytes(8)
     return [
-        events.Frozen(stage, batch, "1" * 64, sha256(rng.randbytes(8)), len(runs), 10**12, proposer),
+        events.Frozen(stage, batch, sha256(nonce + b"!"), sha256(nonce), len(runs), 10**12, proposer),
         events.Trained(stage, batch, "3" * 64, tuple(runs), {}, "landlock", "7" * 64, 9 * 10**11, 40.0, 25.0),
     ]
 

@@ -53,7 +53,7 @@ from safety.store import put
 Course = Literal["accepted", "rejected", "placebo", "declined"]
 
 CONTRACT = "c" * 64
-MANIFEST, RESULTS = "1" * 64, "3" * 64
+RESULTS = "3" * 64
 COST = Cost(1000, 2, 6, 0, 32, 192, 4, 16)
 ENVIRONMENT = {
     **dict.fromkeys(("python", "torch", "numpy", "platform", "processor", "capability", "deterministic"), "some"),
@@ -75,10 +75,17 @@ class Tell:
         for minute, (cycle, events) in enumerate(cycles):
             time = f"2026-11-{1 + minute // 1440:02d}T{minute // 60 % 24:02d}:{minute % 60:02d}:00Z"
             for number, facts in enumerate(events, start=1):
-                follows = (ledger[-1].digest,) if ledger else ()
-                entry = Entry(1, cycle, number, event_name(facts), domain, follows, CONTRACT, time, to_data(facts))
+                follows, said = (ledger[-1].digest,) if ledger else (), to_data(self.own(cycle, facts))
+                entry = Entry(1, cycle, number, event_name(facts), domain, follows, CONTRACT, time, said)
                 ledger.append(Recorded(entry, sha256(entry_bytes(entry))))
         return ledger
+
+    def own(self, cycle: str, facts: Facts) -> Facts:
+        """The same facts; a bundle's with a nonce and a manifest that are its cycle's alone."""
+        if not isinstance(facts, Frozen):
+            return facts
+        name = [cycle, facts.stage, facts.batch]
+        return replace(facts, nonce=digest(["nonce", *name]), manifest=digest(["manifest", *name]))
 
     def first_and(self, *cycles: list[Facts]) -> list[Recorded]:
         """A ledger that the fold accepts: a root, then these cycles."""
@@ -106,7 +113,7 @@ class Tell:
             domain="language",
             generation=generation,
             parent_head="",
-            manifest=MANIFEST,
+            manifest="",
             results=digest([RESULTS]) if role == "verdict" else "",
             tips=(),
             expires="2026-12-01T00:00:00Z",
@@ -117,7 +124,7 @@ class Tell:
         """One bundle that left and came back."""
         proposer = self.signed("propose", generation)
         return [
-            Frozen(stage, batch, MANIFEST, "2" * 64, 8, reserved_flops=1000, proposer=proposer),
+            Frozen(stage, batch, "", "", 8, reserved_flops=1000, proposer=proposer),
             Trained(stage, batch, RESULTS, (), {}, "none", "7" * 64, used_flops=900, cpu_s=1.25, wall_s=2.5),
         ]
 
@@ -231,28 +238,28 @@ class Lab:
         spec, parent = specs.parse(text.encode(), "spec.yaml").id, f"G{number - 1:03d}"
         told = self.tell.whole_cycle(generation, parent=parent, child=spec) if number else self.tell.root(spec)
         for facts in told:
-            ledger, done = read_ledger(self.root), self._done(facts, name, text, now)
+            ledger, done = read_ledger(self.root), self._done(self.tell.own(name, facts), text, now)
             append(self.root, next_entry(ledger, name, done, "language", CONTRACT, now))
         heal(self.root, fold(read_ledger(self.root)))
         write_views(self.root, read_ledger(self.root))
 
-    def _done(self, facts: Facts, cycle: str, text: str, now: str) -> Facts:
+    def _done(self, facts: Facts, text: str, now: str) -> Facts:
         """What is told, with the signature or the archive it tells of."""
         match facts:
             case Frozen() if facts.proposer:
-                nonce = sha256(f"{cycle} {facts.stage}".encode())
-                return replace(facts, nonce=nonce, proposer=self._signed(facts.proposer, now))
+                return replace(facts, proposer=self._signed(facts.proposer, facts.manifest, now))
             case Verdict():
                 archive, weights = self._archive(text)
                 return replace(facts, archive=archive, weights=weights)
             case Approved():
-                return replace(facts, approver=self._signed(facts.approver, now))
+                frozen = [entry for entry, _ in read_ledger(self.root) if entry.event == "frozen"]
+                return replace(facts, approver=self._signed(facts.approver, frozen[-1].facts["manifest"], now))
         return facts
 
-    def _signed(self, told: Signed, now: str) -> Signed:
+    def _signed(self, told: Signed, manifest: str, now: str) -> Signed:
         champion = self.lineage.champion
         head = f"{champion.generation} {champion.entry}" if champion else ""
-        statement = replace(told.statement, parent_head=head, tips=tips(read_ledger(self.root)))
+        statement = replace(told.statement, parent_head=head, manifest=manifest, tips=tips(read_ledger(self.root)))
         if not have_ssh_keygen():
             return replace(told, statement=statement)
         signature = sign(statement, held_key(self.root, statement.role))

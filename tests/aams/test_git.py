@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from aams.errors import AamsError
-from aams.git import MAX_PRINTED_BYTES, head_commit, is_clean, repository_root, tracked_bytes, tracked_files, worktree
+from aams.git import (
+    MAX_PRINTED_BYTES,
+    commits_that_changed,
+    head_commit,
+    is_clean,
+    repository_root,
+    tracked_bytes,
+    tracked_files,
+    worktree,
+)
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -79,6 +88,25 @@ def test_a_commit_gives_its_names_and_exact_bytes(repository: Path) -> None:
     assert tracked_bytes(repository, commit, "-rf/odd name\n.txt") == b"two"
     assert tracked_bytes(repository, commit, "missing") is None
     assert tracked_bytes(repository, "--help", "a.txt") is None
+
+
+def test_the_versions_of_a_file_are_those_that_were_in_force(repository: Path) -> None:
+    """What a branch made of it before it was merged never was."""
+
+    def write(text: str) -> None:
+        (repository / "a.txt").write_text(text)
+        git(repository, "commit", "--quiet", "--all", "--message", text)
+
+    git(repository, "checkout", "--quiet", "-b", "side")
+    write("never in force")
+    write("two")
+    git(repository, "checkout", "--quiet", "main")
+    git(repository, "merge", "--quiet", "--no-ff", "--no-edit", "side")
+    write("three")
+    versions = [tracked_bytes(repository, commit, "a.txt") for commit in commits_that_changed(repository, "a.txt")]
+    assert versions == [b"three", b"two", b"one\r\n\0"]
+    assert commits_that_changed(repository, "none.txt") == ()
+    assert commits_that_changed(repository.parent, "a.txt") == ()
 
 
 def test_a_worktree_holds_the_commit_and_goes_away(repository: Path, tmp_path: Path) -> None:

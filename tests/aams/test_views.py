@@ -63,7 +63,8 @@ def test_equal_ledgers_give_equal_bytes_whatever_way_they_came_about(tmp_path: P
     ledger: tuple[Recorded, ...] = ()
     for cycle, events in (("root", tell.root()), ("first", tell.whole_cycle("G001"))):
         for facts in events:
-            entry = next_entry(ledger, cycle, facts, "language", "c" * 64, "2026-11-21T01:00:00Z")
+            told = tell.own(cycle, facts)
+            entry = next_entry(ledger, cycle, told, "language", "c" * 64, "2026-11-21T01:00:00Z")
             ledger += (append(tmp_path, entry),)
     assert compile_views(read_ledger(tmp_path)) == compile_views(ledger) == compile_views(list(ledger))
 

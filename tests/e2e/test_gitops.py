@@ -10,6 +10,7 @@ import zipfile
 import pytest
 
 from tests.e2e.conftest import BETTER
+from tests.e2e.doctoring import doctor, flatter
 from tests.e2e.hub import APP, NAME
 
 needs_keys = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
@@ -185,6 +186,22 @@ def test_a_verdict_under_a_contract_that_changed_since_is_taken_back_and_becomes
     clone = hub.verify()
     assert newest(clone, "closed")["outcome"] == "declined"
     assert not list(hub.repo("ann").get_releases())
+
+
+def test_a_verdict_that_does_not_follow_from_the_record_is_neither_called_green_nor_merged(hub):
+    hub.wish({WISH: BETTER})
+    hub.propose()
+    assert "waits for an owner" in hub.to_verdict()[-1]["what"]
+    proposal, _ = hub.proposal()
+    assert hub.push_as_bot(proposal.head.ref, lambda clone: doctor(clone, flatter)) == ""
+    hub.arbitrate()
+    proposal, _ = hub.proposal()
+    assert hub.checks(proposal.head.sha) == [("failure", "the bot keeps its hands off")]
+    hub.pull(proposal.number).create_review(event="APPROVE")
+    assert hub.promote() == []
+    assert refused(lambda: hub.pull(proposal.number).merge(sha=proposal.head.sha))
+    hub.verify()
+    assert hub.head() == "G000"
 
 
 def test_a_domain_is_explored_while_a_promotion_waits_and_attempts_nothing(hub):

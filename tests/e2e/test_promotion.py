@@ -17,6 +17,7 @@ import pytest
 from aams.canonical import canonical_json, sha256
 from aams.cli import main
 from safety.clock import later
+from tests.e2e.doctoring import doctor, flatter
 
 needs_keys = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
 pytestmark = needs_keys
@@ -57,6 +58,24 @@ def test_a_declined_child_never_gets_head(waiting):
     assert (told["outcome"], told["reason"], waiting.head()) == ("declined", "not today", "G000")
     assert json.loads(waiting.aams("propose", "--seed", "4", "--children", "1", "--json"))["stage"] == "trial"
     waiting.verify()
+
+
+def test_what_does_not_follow_from_the_record_gets_no_second_key(waiting):
+    waiting.verify()
+    doctor(waiting.path, flatter)
+    complaint = waiting.aams("approve", "G001", status=1)
+    assert "-looked.json: does not follow from what is recorded before it: look.e_value comes out as" in complaint
+    assert waiting.head() == "G000"
+    assert complaint in waiting.aams("verify", status=1)
+
+
+def test_what_was_decided_under_another_contract_gets_no_second_key(waiting):
+    assert "7 decisions recounted, 1 promotions" in waiting.aams("verify"), "3 of them by a contract that Git holds"
+    doctor(waiting.path, lambda entry: entry.update(contract="0" * 64))
+    complaint = waiting.aams("approve", "G001", status=1)
+    assert "was decided under another contract than the one in force; got G001; restore safety/contract" in complaint
+    assert json.loads(waiting.aams("decline", "G001", "--json"))["outcome"] == "declined"
+    assert "3 decisions recounted, 4 made under another contract" in waiting.aams("verify")
 
 
 def test_both_signatures_hold_for_anybody_with_a_shell(waiting, tmp_path):

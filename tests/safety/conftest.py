@@ -51,8 +51,7 @@ from safety.store import put
 CONTRACT = hashlib.sha256(b"contract").hexdigest()
 COST = Cost(1000, 2000, 6000, 0, 32, 192000, 4096, 16000)
 RESERVED, USED = 1000, 800
-START = "2026-11-21T01:00:00Z"
-EXPIRES = "2026-12-31T00:00:00Z"
+START, EXPIRES = "2026-11-21T01:00:00Z", "2026-12-31T00:00:00Z"
 
 
 def sha(name: str) -> str:
@@ -75,21 +74,17 @@ class Say:
 
     def proposed(self, *specs: str, predicted: float = 0.01) -> Proposed:
         mutation = Mutation("widen", "model.width", 128, 192, "more room", predicted)
-        text = "model: {width: 192}\n"
-        children = (ProposedChild(sha(spec), text, {}, (mutation,), "widen", predicted, COST) for spec in specs)
-        return Proposed(tuple(children), ())
+        told = "model: {width: 192}\n", {}, (mutation,), "widen", predicted, COST
+        return Proposed(tuple(ProposedChild(sha(spec), *told) for spec in specs), ())
 
     def frozen(self, stage: Stage, batch: int = 0, flops: int = RESERVED, key: str = "ann-propose") -> Frozen:
-        proposer = self.signed(key, "propose") if key else None
-        name = f"{stage}-{batch}"
-        return Frozen(stage, batch, sha(f"manifest {name}"), sha(f"nonce {name}"), 2, flops, proposer)
+        return Frozen(stage, batch, sha("made"), sha("new"), 2, flops, self.signed(key, "propose") if key else None)
 
     def trained(self, stage: Stage, batch: int = 0, *specs: str, used: int = USED, status: str = "finished") -> Trained:
         """An attempt's child is sealed: name it ""."""
-        ids = [sha(spec) if spec else "" for spec in specs or ("child",)]
         runs = tuple(
             RunSummary(f"run-{index}", "child", index, spec, status, "", 90, 2880, 0.5, 2.0, 1.5, 0, 0.1, 1000, ())
-            for index, spec in enumerate(ids)
+            for index, spec in enumerate(sha(spec) if spec else "" for spec in specs or ("child",))
         )
         weights = {run.name: sha(f"weights of {run.spec}") for run in runs}
         return Trained(stage, batch, sha(f"results {stage}"), runs, weights, "none", sha("machine"), used, 1.5, 2.5)
@@ -106,33 +101,40 @@ class Say:
         """A child's; a root's is `Attempted(generation, "")`."""
         return Attempted(generation, seal(sha(f"salt of {cycle}"), sha(spec), placebo))
 
-    def look(self, standing: Standing = "proven", gain: float = 0.02, attempt: int = 1, discoveries: int = 0) -> Look:
-        return Look(attempt, discoveries, 0.0125, 100.0, 4, standing, gain, 0.001, 0.04)
+    def own(self, cycle: str, facts: Facts) -> Facts:
+        """The same facts; a bundle's with a nonce and a manifest that are its cycle's alone."""
+        bundle = f"{cycle} {facts.stage} {facts.batch}" if isinstance(facts, Frozen) else ""
+        return replace(facts, **{name: sha(f"{name} {bundle}") for name in ("nonce", "manifest") if bundle})
+
+    def look(self, standing: Standing = "proven", gain: float = 0.02, attempt: int = 1, pairs: int = 4) -> Look:
+        return Look(attempt, 0, 0.0125, 100.0, pairs, standing, gain, 0.001, 0.04)
 
     def looked(
         self, generation: str, batch: int = 0, standing: Standing = "proven", root: bool = False, attempt: int = 1
     ) -> Looked:
-        child = Scores(0.8, 0.6, 2.5)
-        pairs = (Pair(4 * batch, child, None if root else Scores(0.8, 0.58, 2.6)),)
+        child, control = Scores(0.8, 0.6, 2.5), None if root else Scores(0.8, 0.58, 2.6)
+        pairs = tuple(Pair(number, child, control) for number in range(4 * batch, 4 * batch + 4))
         voices = () if batch else (0.25, 0.75)
-        look = None if root else self.look(standing, attempt=attempt)
+        look = None if root else self.look(standing, attempt=attempt, pairs=4 * batch + 4)
         return Looked(generation, batch, pairs, voices, voices, look, standing)
 
     def verdict(
         self, generation: str, spec: str, outcome: Outcome, recall: float = 0.8, root: bool = False, look: Any = None
     ) -> Verdict:
-        """By a look that is proven, if it accepts and none is given."""
+        """By a look that is proven, if it accepts and none is given; a child that is rejected by none has no scores."""
         passed = outcome == "accepted"
+        look = look or (self.look() if passed and not root else None)
+        scored = root or look is not None
         return Verdict(
             generation=generation,
             spec=sha(spec),
             outcome=outcome,
             criteria=(Criterion("recall", recall, ">=", 0.75, passed),),
             reasons=("Recall is what it is",),
-            child=Fitness(recall, 0.6, 0.01, 2.5, 0),
-            control=None if root else Fitness(0.8, 0.58, 0.0, 2.6, 0),
-            look=look or (self.look() if passed and not root else None),
-            voice=(0.25, 0.75),
+            child=Fitness(recall, 0.6, 0.01, 2.5, 0) if scored else None,
+            control=Fitness(0.8, 0.58, 0.0, 2.6, 0) if scored and not root else None,
+            look=look,
+            voice=(0.25, 0.75) if scored else (),
             weights=sha(f"weights of {spec}"),
             archive=sha(f"archive of {generation}"),
         )
@@ -186,7 +188,7 @@ class Story:
 
     def record(self, cycle: str, *facts: Facts, at: str = "") -> Recorded:
         for each in facts:
-            entry = next_entry(self.ledger, cycle, each, self.domain, CONTRACT, at or self.now)
+            entry = next_entry(self.ledger, cycle, self.say.own(cycle, each), self.domain, CONTRACT, at or self.now)
             self.recorded += (recorded_as(entry),)
         return self.ledger[-1]
 
@@ -226,8 +228,9 @@ class Story:
         """By the last look of its cycle."""
         archive, weights = self.archive(generation, spec)
         look = next(cycle.look for cycle in self.state.open_cycles.values() if cycle.generation == generation)
-        said = self.say.verdict(generation, spec, outcome, recall, root, look)
-        return replace(said, archive=archive, weights=weights)
+        return replace(
+            self.say.verdict(generation, spec, outcome, recall, root, look), archive=archive, weights=weights
+        )
 
     def look(self, cycle: str, generation: str, standing: Standing = "proven", batch: int = 0, **named: Any) -> None:
         """Record a look at the newest attempt."""
@@ -239,8 +242,7 @@ class Story:
         """Record an attempt that was screened up to its verdict, which is not revealed; gives the generation."""
         generation = self.start(cycle, spec, placebo, root)
         self.train(cycle, "root" if root else "attempt", spec if root else "")
-        standing: Standing = "proven" if outcome == "accepted" else "undecided"
-        self.look(cycle, generation, standing, root=root)
+        self.look(cycle, generation, "proven" if outcome == "accepted" else "undecided", root=root)
         self.record(cycle, self.verdict(generation, spec, outcome, recall, root))
         return generation
 
@@ -275,10 +277,9 @@ class Story:
         self.record(cycle, say.closed("outdone" if standing == "proven" else "confirmed"), at=at)
 
     def roll_back(self, cycle: str, generation: str) -> None:
-        before = self.head
+        before, say = self.head, self.say
         self.open(cycle, before)
-        self.record(cycle, self.say.recalled(generation), self.say.approved(generation, before))
-        self.record(cycle, self.say.closed("rolled-back"))
+        self.record(cycle, say.recalled(generation), say.approved(generation, before), say.closed("rolled-back"))
 
 
 class Lab(Story):
@@ -298,7 +299,7 @@ class Lab(Story):
     def record(self, cycle: str, *facts: Facts, at: str = "") -> Recorded:
         ledger = self.ledger
         for each in facts:
-            said = self._signed(ledger, cycle, each)
+            said = self._signed(ledger, cycle, self.say.own(cycle, each))
             entry = next_entry(ledger, cycle, said, self.domain, CONTRACT, at or self.now)
             ledger += (append(self.root, entry),)
         return ledger[-1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from aams.canonical import sha256
 from aams.errors import AamsError
 from aams.records import Budget
 from domains import DOMAINS, load_corpora
-from safety.contract import CONTRACT_PATH, Cooldown, Criteria, load_contract
+from safety.contract import CONTRACT_PATH, Cooldown, Criteria, load_contract, load_contracts
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / CONTRACT_PATH).read_text(encoding="utf-8")
@@ -194,3 +195,23 @@ def test_a_contract_may_have_no_rungs(tmp_path: Path) -> None:
     path = tmp_path / "contract.yaml"
     path.write_text(re.sub(r"(?m)^rungs:\n(  .*\n)*", "rungs: {}\n", TEXT), encoding="utf-8")
     assert load_contract(path).rungs == {}
+
+
+def test_an_earlier_contract_is_found_in_the_history_if_it_fits_and_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / CONTRACT_PATH
+    path.parent.mkdir()
+    texts = [TEXT, f"{TEXT}# Of no use.\n", TEXT.replace("alpha: ", "beta: "), f"{TEXT}# In force.\n"]
+    person = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "core.hooksPath=/dev/null")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    for text in texts:
+        path.write_text(text, encoding="utf-8")
+        subprocess.run(["git", "add", "--all"], cwd=tmp_path, check=True)
+        subprocess.run(["git", *person, "commit", "--quiet", "--message", "changed"], cwd=tmp_path, check=True)
+    first, useless, misfit, present = (sha256(text.encode()) for text in texts)
+    found = load_contracts(tmp_path, {first, misfit, "0" * 64})
+    assert found == {contract.digest: contract for contract in found.values()}
+    assert set(found) == {first, present}
+    assert useless not in found
+    path.unlink()
+    assert set(load_contracts(tmp_path, {first})) == {first}, "a ledger may lie without its contract"
+    assert load_contracts(tmp_path / "safety" / "none", {first}) == {}

@@ -109,8 +109,12 @@ def test_a_key_that_left_something_out_is_named(lab: Any, field: str) -> None:
 
 @pytest.mark.parametrize(("saying", "role"), [(proposing, "propose"), (approving, "verdict")])
 def test_a_key_signs_on_top_of_what_its_entry_follows(lab: Any, saying: Any, role: Role) -> None:
-    ledger, _ = said_otherwise(lab.ledger, "third", saying(signing(lab, role, tips=())))
-    assert check_promotions(lab.root, ledger) == 2, "who saw less of the same ledger signed for it"
+    follows_more = tuple(
+        Recorded(replace(entry, follows=(*entry.follows, "f" * 64)), digest) for entry, digest in lab.ledger
+    )
+    assert check_promotions(lab.root, follows_more) == 2, "who saw less of the same ledger signed for it"
+    ledger, name = said_otherwise(lab.ledger, "third", saying(signing(lab, role, tips=())))
+    assert "is signed on top of another ledger; got none" in refusal(lab, ledger)[1]
     ledger, name = said_otherwise(lab.ledger, "third", saying(signing(lab, role, tips=("0" * 64, "1" * 64, "2" * 64))))
     assert refusal(lab, ledger) == (
         name,

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from aams.errors import AamsError, LedgerError
-from safety.events import Attempted, Closed, Opened, Proposed, Trained, facts_of
-from safety.state import State, fold
+from safety.events import Attempted, Closed, Frozen, Opened, Proposed, Trained, facts_of
+from safety.ledger import next_entry, recorded_as
+from safety.state import State, add, fold
 
 
 def sha(name: str) -> str:
@@ -17,7 +18,7 @@ def sha(name: str) -> str:
 
 
 def test_an_empty_ledger_folds_to_nothing() -> None:
-    assert fold(()) == State({}, {}, {}, {}, "")
+    assert fold(()) == State({}, {}, {}, {}, {}, "")
 
 
 def test_the_champion_is_the_last_accepted_generation(lab: Any) -> None:
@@ -115,10 +116,11 @@ def test_a_generation_number_is_given_once_and_in_order(lab: Any, generation: st
     ("change", "complaint"),
     [
         ({"generation": "G002"}, "is about another generation than G003; got G002"),
-        ({"child": None}, "accepts a child without scores or weights"),
+        ({"child": None}, "is by another look than was taken"),
+        ({"child": None, "look": None}, "accepts a child without scores or weights"),
         ({"weights": ""}, "accepts a child without scores or weights"),
         ({"criteria": ()}, "accepts a child that failed a criterion; got no criteria"),
-        ({"look": None}, "accepts a child without the look that was taken"),
+        ({"look": None}, "is by another look than was taken"),
     ],
 )
 def test_a_verdict_that_contradicts_the_ledger_is_refused(lab: Any, change: dict[str, Any], complaint: str) -> None:
@@ -129,6 +131,17 @@ def test_a_verdict_that_contradicts_the_ledger_is_refused(lab: Any, change: dict
     lab.record("fourth", replace(lab.verdict("G003", "more", "accepted", 0.9), **change))
     with pytest.raises(LedgerError, match=complaint):
         _ = lab.state
+
+
+@pytest.mark.parametrize("name", ["nonce", "manifest"])
+def test_a_nonce_and_a_manifest_are_one_bundles_alone(line: Any, name: str) -> None:
+    before = next(facts for facts in map(facts_of, (entry for entry, _ in line.ledger)) if isinstance(facts, Frozen))
+    line.open("third", "G002")
+    line.record("third", line.say.proposed("more"))
+    taken = replace(line.say.own("third", line.say.frozen("trial")), **{name: getattr(before, name)})
+    entry = next_entry(line.ledger, "third", taken, "language", line.ledger[0].entry.contract, line.now)
+    with pytest.raises(LedgerError, match=f"03-frozen.json: has the {name} of another bundle"):
+        add(line.state, recorded_as(entry))
 
 
 def test_a_verdict_about_another_spec_is_found_out_when_it_is_revealed(line: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aams.errors import AamsError
+from aams.errors import AamsError, LedgerError, Problem
 from safety.head import champion_path, head_line, head_path, heal
 from safety.signers import ALLOWED_SIGNERS
 from safety.sshkeygen import have_ssh_keygen
@@ -69,6 +69,18 @@ def test_rotten_weights_in_the_store_are_named(lab: Any) -> None:
     broken = verify(lab.root).broken
     assert broken is not None
     assert broken.file.endswith((weights, "model.safetensors"))
+
+
+def test_decisions_are_counted_by_whoever_can_recount_them(lab: Any) -> None:
+    report = verify(lab.root, recount=lambda root, ledger: (len(ledger), len(list(root.glob("logs/cycles/*")))))
+    assert (report.decisions, report.decisions_elsewhere) == (len(lab.ledger), 4)
+
+    def refuse(root: Path, ledger: Any) -> tuple[int, int]:
+        raise LedgerError(Problem("comes out otherwise", file="09-looked.json"))
+
+    broken = verify(lab.root, recount=refuse).broken
+    assert broken
+    assert broken.file == "09-looked.json"
 
 
 def test_views_are_compared_byte_for_byte(lab: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any, get_args
 
 import pytest
@@ -72,6 +73,16 @@ def steps(say: Any) -> Steps:
         "looked more": say.looked("G003", standing="more"),
         "looked futile": say.looked("G003", standing="futile"),
         "looked undecided": say.looked("G003", standing="undecided"),
+        "looked again at the same pairs": replace(say.looked("G003", 1), pairs=say.looked("G003").pairs),
+        "looked past a pair": replace(say.looked("G003"), pairs=say.looked("G003").pairs[1:]),
+        "looked at a pair without control": replace(say.looked("G003"), pairs=say.looked("G003", root=True).pairs),
+        "looked root with controls": replace(say.looked("G003", root=True), pairs=say.looked("G003").pairs),
+        **{
+            f"looked {standing} at {pairs}": replace(
+                say.looked("G003", standing=standing), look=say.look(standing, pairs=pairs)
+            )
+            for standing, pairs in product(("proven", "more"), (0, 3, 5))
+        },
         "looked without pairs": replace(say.looked("G003"), pairs=()),
         "looked otherwise": replace(say.looked("G003", standing="more"), standing="proven"),
         "looked root": say.looked("G003", root=True),
@@ -84,13 +95,19 @@ def steps(say: Any) -> Steps:
         "verdict elsewhere": say.verdict("G002", "more", "accepted"),
         "verdict elsewhere rejected": say.verdict("G002", "more", "rejected"),
         "verdict of nothing": say.verdict("", "more", "rejected"),
-        "verdict without scores": replace(verdict, child=None),
+        "verdict without scores": replace(verdict, child=None, look=None),
+        "verdict without scores by a look": replace(verdict, child=None),
         "verdict without weights": replace(verdict, weights=""),
         "verdict without criteria": replace(verdict, criteria=()),
         "verdict against a criterion": replace(verdict, criteria=(Criterion("recall", 0.7, ">=", 0.75, False),)),
         "verdict without look": replace(verdict, look=None),
         **{f"verdict {standing}": replace(verdict, look=say.look(standing)) for standing in ("more", "futile")},
         "verdict undecided": replace(verdict, look=say.look("undecided")),
+        "verdict again": replace(verdict, look=say.look(pairs=8)),
+        **{
+            f"verdict rejected {standing}": say.verdict("G003", "more", "rejected", look=say.look(standing))
+            for standing in ("proven", "futile", "undecided", "more")
+        },
         "verdict rejected by another look": say.verdict("G003", "more", "rejected", look=say.look(gain=0.03)),
         "verdict root": root,
         "verdict root with look": replace(root, look=say.look()),

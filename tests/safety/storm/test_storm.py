@@ -256,7 +256,8 @@ class Storm(RuleBasedStateMachine):
 
     def entry(self, cycle: str, facts: Facts) -> Entry:
         number = 1 + sum(entry.cycle == cycle for entry, _ in self.history)
-        entry: Entry = self.say.entry(cycle, number, facts, domain=cycle.split("-")[0], time=self.time)
+        said, domain = self.say.own(cycle, facts), cycle.split("-")[0]
+        entry: Entry = self.say.entry(cycle, number, said, domain=domain, time=self.time)
         return entry
 
     def numbered(self, entry: Entry) -> Entry:
