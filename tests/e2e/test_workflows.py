@@ -45,6 +45,7 @@ def site(github_emulator: Any, tmp_path: Path) -> Any:
         yield made
 
 
+@pytest.mark.hub
 def test_the_arbiter_posts_its_check_from_main_as_the_app(site: Any) -> None:
     import github
 
