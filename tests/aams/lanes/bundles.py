@@ -50,7 +50,7 @@ def packed(
     runs: Sequence[Run] = RUNS,
     rungs: Sequence[Rung] = (),
     confinement: Sequence[str] = confine.ISOLATIONS,
-    wall_s: int = 60,
+    wall_s: int = 600,
 ) -> tuple[Path, Manifest]:
     """A bundle of two runs, three steps each, or of others, with the real trainer or another one."""
     tokens = np.frombuffer(b"the quick brown fox jumps over the lazy dog. " * 8, dtype=np.uint8)

@@ -137,7 +137,7 @@ def test_all_runs_of_a_bundle_are_trained_on_one_kind_of_node(start: Start, tmp_
     start(1, 1)
     source = (
         "kind = 'one' if '/node-0/' in sys.argv[2] else 'other'\n"
-        "wanted, _, *only = sys.argv[sys.argv.index('--fingerprint') + 1:]\n"
+        "wanted, only = sys.argv[sys.argv.index('--fingerprint') + 1], sys.argv[sys.argv.index('--only') + 1:]\n"
         "ended = {path.stem: path.read_text() for path in out.glob('c*.json')}\n"
         "if wanted not in ('', kind):\n    sys.exit(3)\n"
         "if only:\n    time.sleep(2)\n    (out / f'{only[0]}.json').write_text(kind)\n"
