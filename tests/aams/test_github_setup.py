@@ -164,7 +164,7 @@ def test_one_call_too_many_is_made_again_whatever_it_is(setup: Setup) -> None:
 
 
 def test_an_answer_that_never_comes_is_not_waited_for_for_ever(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repository, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(repository, "TIMEOUT_S", 1)
     setup.site.fail_next("GET", "pages", "timeout", times=1)
     assert "pages: is absent" in setup.run()
     setup.site.fail_next("GET", "pages", "timeout", times=calls.TRIES)
