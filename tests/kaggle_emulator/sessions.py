@@ -6,6 +6,7 @@ Each session has a thread of its own. How one goes otherwise than it should is t
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -137,5 +138,6 @@ def _end_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a session's whole group: of bubblewrap alone, killed before it began, a child would wait for ever."""
     with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)

@@ -210,7 +210,10 @@ def read(path: Path) -> bytes:
 def test_a_checkpoint_is_gone_on_with_and_a_damaged_one_counts_for_nothing(
     bundle: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    said = killed(bundle, tmp_path, lambda said: any(event.get("step", 0) >= 12 for event in said))
+    def enough(said: list[dict[str, Any]]) -> bool:
+        return said[-1].get("step", 0) >= 12 and len(list(tmp_path.glob("*.checkpoint"))) == 2
+
+    said = killed(bundle, tmp_path, enough)
     run = said[-1]["run"]
     (other,) = {event["run"] for event in said if event["event"] == "step"} - {run}
     damaged = tmp_path / f"{other}.checkpoint"
