@@ -90,14 +90,18 @@ def score(worker: Answers, domain: str, questions: Sequence[Question]) -> list[R
         questions: one for each run.
 
     Returns:
-        In their order, a score; or why there is none: the model failed, or its answer is not what such a split can
-        give.
+        In their order, a score; or why there is none: the model failed, its answer is not what such a split can give,
+        or an earlier run answered the same, item for item: then these weights are a copy in another dress.
     """
     answers = worker.ask_all([_job(domain, question) for question in questions])
     scores: list[RunScore | ResultError] = []
+    told: list[tuple[Question, Mapping[str, Any]]] = []
     for question, answer in zip(questions, answers, strict=True):
         try:
-            scores.append(_run_score(question, answer))
+            found = _run_score(question, answer)
+            _check_own(question, answer["splits"], told)
+            scores.append(found)
+            told.append((question, answer["splits"]))
         except ResultError as error:
             scores.append(error)
     return scores
@@ -122,6 +126,21 @@ def _run_score(question: Question, answer: Mapping[str, Any]) -> RunScore:
     return RunScore(
         run, {name: _split_score(f"{run.name}.{name}", answers[name], split) for name, split in splits.items()}
     )
+
+
+def _check_own(
+    question: Question, splits: Mapping[str, Any], told: Sequence[tuple[Question, Mapping[str, Any]]]
+) -> None:
+    """See that a run differs from each before it on what both were asked: trained from two seeds, no two are alike.
+
+    But for those that learned nothing: a head that is still zero says the same of every item, from whatever seed.
+    """
+    for other, answers in told:
+        shared = [name for name, split in question.splits.items() if other.splits.get(name) == split]
+        learned = any(len(set(splits[name]["nats"])) > 1 for name in shared)
+        if learned and all(splits[name] == answers[name] for name in shared):
+            what = f"{question.run.name} answers {' and '.join(shared)} item for item as {other.run.name} does"
+            raise ResultError(Problem(what, advice="two runs have two seeds: this one is a copy"))
 
 
 def _split_score(place: str, data: Any, split: Split) -> SplitScore:

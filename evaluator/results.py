@@ -155,6 +155,7 @@ def read_results(folder: Path, manifest: Manifest, costs: Mapping[str, Cost]) ->
     by_name = {result.name: result for result in results.runs}
     for run in manifest.inputs.runs:
         _check_run(by_name[run.name], run, costs[run.spec], path)
+    _check_own(manifest, by_name, path)
     odd = misfit(manifest.inputs, results.rungs, by_name)
     _must(path, odd.partition(": ")[0], not odd, odd.partition(": ")[2])
     finished = [result for result in results.runs if result.status == "finished"]
@@ -250,6 +251,18 @@ def _check_run(result: RunResult, run: Run, cost: Cost, path: Path) -> None:
             result.weights == "" and result.weights_bytes == 0,
             "must be empty unless the run finished",
         )
+
+
+def _check_own(manifest: Manifest, results: Mapping[str, RunResult], path: Path) -> None:
+    """See that each finished run has weights of its own: seeds differ, so equal weights are one training told twice.
+
+    Else a lane could return its luckiest child and its unluckiest control for every pair, and no noise would be left.
+    """
+    owners = {manifest.inputs.parent_weights: f"the champion {manifest.inputs.parent}"}
+    for run in manifest.inputs.runs:
+        weights = results[run.name].weights
+        other = owners.setdefault(weights, run.name) if weights else run.name
+        _must(path, f"runs.{run.name}.weights", other == run.name, f"must be its own, not those of {other}", weights)
 
 
 def _is_curve(result: RunResult, run: Run) -> bool:

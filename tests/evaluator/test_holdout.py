@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,3 +109,34 @@ def test_an_answer_that_such_a_split_can_not_give_is_refused(change: dict[str, A
 def test_a_service_that_gives_no_scores_is_reported(answer: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ResultError, match=complaint):
         ask(answer)
+
+
+def answering(*nats: list[float]) -> list[RunScore | ResultError]:
+    """Ask as many runs as there are answers, each on the shared replay and on a holdout block of its own."""
+    questions, answers = [], []
+    for index, replay in enumerate(nats):
+        block = Split(Path("holdout.safetensors"), 3 * index, 3 * index + 3)
+        run = Run(f"child-{index}", "child", index, "a" * 64, index, 90)
+        questions.append(Question(run, Path("model.py"), Path(run.name), SPLITS | {"holdout": block}))
+        answers.append({"splits": ANSWER["splits"] | {"replay": REPLAY | {"nats": replay}}})
+    service: Any = SimpleNamespace(ask_all=lambda jobs: answers)
+    return score(service, "language", questions)
+
+
+def test_a_run_that_answers_as_another_does_item_for_item_is_a_copy_and_has_no_score() -> None:
+    """Its file may differ, by an order of tensors or by a number that no item needs; what it says does not."""
+    first, second, copy = answering([0.5, 0.25], [0.5, 0.125], [0.5, 0.25])
+    assert isinstance(first, RunScore) and isinstance(second, RunScore)
+    assert isinstance(copy, ResultError)
+    assert "child-2 answers replay item for item as child-0 does" in str(copy)
+
+
+def test_runs_that_learned_nothing_say_the_same_of_every_item_and_are_no_copies() -> None:
+    assert all(isinstance(found, RunScore) for found in answering([0.5, 0.5], [0.5, 0.5]))
+
+
+def test_runs_that_share_no_items_may_give_the_same_answers() -> None:
+    other = Question(RUN, Path("model.py"), Path("x"), {"holdout": Split(Path("holdout.safetensors"), 7, 10)})
+    only = Question(RUN, Path("model.py"), Path("y"), {"holdout": SPLITS["holdout"]})
+    answer = {"splits": {"holdout": ANSWER["splits"]["holdout"]}}
+    assert all(isinstance(found, RunScore) for found in score(Service(answer), "language", [only, other]))

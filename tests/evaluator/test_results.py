@@ -147,6 +147,13 @@ def test_what_an_honest_trainer_may_say_is_accepted(tmp_path: Path, change: Call
     assert len(read(tmp_path, data).results.runs) == 3
 
 
+def test_runs_that_did_not_finish_have_no_weights_to_tell_apart(tmp_path: Path) -> None:
+    data = returned(tmp_path)
+    (tmp_path / "child-0.safetensors").unlink()
+    data["runs"][1].update(status="stopped", reason="wall_s", weights="", weights_bytes=0)
+    assert set(read(tmp_path, data).weights) == {"control-0"}
+
+
 def test_the_trainers_own_notes_may_lie_beside_and_are_not_read(tmp_path: Path) -> None:
     data = returned(tmp_path)
     (tmp_path / "child-0.json").write_bytes(b"\xff not even json")
@@ -240,11 +247,21 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a curve between steps": (lambda data: data["runs"][1].update(curve=[[1.5, 1]]), "rising"),
     "another digest": (lambda data: data["runs"][1].update(weights="e" * 64), "should have the SHA-256 eeee"),
     "the digests swapped": (
-        lambda data: (
-            data["runs"][0].update(weights=data["runs"][1]["weights"]),
-            data["runs"][1].update(weights=data["runs"][0]["weights"]),
+        lambda data: [
+            run.update(weights=other)
+            for run, other in zip(data["runs"], [data["runs"][1]["weights"], data["runs"][0]["weights"]], strict=False)
+        ],
+        "control-0.safetensors: should have the SHA-256",
+    ),
+    "one run's weights for two": (
+        lambda data: data["runs"][1].update(
+            weights=data["runs"][0]["weights"], weights_bytes=data["runs"][0]["weights_bytes"]
         ),
-        "should have the SHA-256",
+        "runs.child-0.weights: must be its own, not those of control-0",
+    ),
+    "the champion's weights": (
+        lambda data: data["runs"][1].update(weights="d" * 64),
+        "runs.child-0.weights: must be its own, not those of the champion G000; got dddd",
     ),
     "a digest of a path": (lambda data: data["runs"][1].update(weights="../" * 21 + "x"), "must be a SHA-256 digest"),
     "another length": (lambda data: data["runs"][1].update(weights_bytes=1), "must be the 1 bytes"),
