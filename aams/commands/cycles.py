@@ -124,8 +124,9 @@ def _train(args: argparse.Namespace) -> int:
 def _ingest(args: argparse.Namespace) -> int:
     from aams import cycle
 
+    folder = args.results.absolute()  # torch's process works elsewhere
     with cycle.open_lab(args.root) as lab:
-        step = cycle.ingest(lab, cycle.waiting(lab, args.cycle), args.results)
+        step = cycle.ingest(lab, cycle.waiting(lab, args.cycle), folder)
         return _tell(args, lab, step)
 
 

@@ -33,11 +33,13 @@ def train_on(lab: Lab, step: Dispatch | Ended, lane: str, quiet: bool) -> Ended:
 
     Raises:
         ResultError: what came back is not accepted; it is put aside, and the next try trains again.
+        AamsError: the bundle expired, so that training it would be in vain.
     """
     from aams import cycle
     from aams.lanes import LANES, put_aside, train
 
     while not isinstance(step, cycle.Ended):
+        cycle.check_in_time(lab, step)
         runs = len(step.manifest.inputs.runs)
         with training_progress(lab.root, TITLES[step.stage], runs, quiet) as report:
             where, bundle = LANES[lane](step.work, lab.contract), step.archive

@@ -11,6 +11,7 @@ trains: lanes do.
 from __future__ import annotations
 
 from aams.cycle.approval import approve, decisions_elsewhere, decline
+from aams.cycle.desk import check_in_time
 from aams.cycle.ingestion import collect, ingest, judge, waiting
 from aams.cycle.lab import Ended, Lab, Request, open_lab
 from aams.cycle.next_bundle import proceed, wants_pairs
@@ -29,6 +30,7 @@ __all__ = [
     "abandon",
     "approve",
     "break_off",
+    "check_in_time",
     "collect",
     "decisions_elsewhere",
     "decline",

@@ -11,7 +11,7 @@ from aams.cycle.lab import CACHE, Lab
 from aams.cycle.planned import check_frozen, plan_of
 from aams.cycle.sealed import handed_over
 from aams.dispatch import Dispatch, find, reserved_flops
-from aams.errors import Problem, ResultError
+from aams.errors import Problem, ResultError, failure
 from aams.files import digest_file, read_bounded, write_whole
 from aams.records import Arm, Cost, Run, Spec
 from compiler.render import render
@@ -27,8 +27,9 @@ from evaluator.results import (
     read_results,
 )
 from evaluator.weights import Tensor, check_weights
+from safety.clock import utc_now
 from safety.eligibility import within_month
-from safety.events import CURVE_POINTS, Facts, Frozen, RunSummary, Screened, Trained
+from safety.events import CURVE_POINTS, Facts, Frozen, RunSummary, Screened, Trained, facts_of
 from safety.lifecycle import Cycle
 from safety.manifest import manifest_digest
 
@@ -91,13 +92,20 @@ def set_up(lab: Lab, dispatch: Dispatch) -> Desk:
 
 
 def receive(desk: Desk, folder: Path) -> Returned:
-    """Step 9: bind results and weights to the frozen manifest, and put on record that they came."""
+    """Step 9: bind results and weights to the frozen manifest, and put on record that they came.
+
+    Raises:
+        ResultError: they are not what the manifest demands, or leave nothing to compare; nothing is recorded.
+        AamsError: they came too late.
+    """
+    check_in_time(desk.lab, desk.dispatch)
     returned = read_results(folder, desk.dispatch.manifest, desk.costs)
     inputs = desk.dispatch.manifest.inputs
     accepted = inputs.confinement
     if returned.results.isolation not in accepted:
         what, advice = f"was not trained under {', '.join(accepted)}", "train the bundle again, confined as it requires"
         raise ResultError(Problem(what, returned.results.isolation, advice, str(folder), path="isolation"))
+    _check_comparable(desk, returned, folder)
     tables = _tables(desk)
     finished = [run for run in returned.results.runs if run.status == "finished"]
     for run in finished:
@@ -119,10 +127,63 @@ def receive(desk: Desk, folder: Path) -> Returned:
         cpu_s=round(sum(run.timing.get("cpu_s", 0.0) for run in results.runs), 3),
         wall_s=round(max([results.timing.wall_s, *own_s]), 3),
     )
+    _check_new(desk, trained)
     record_once(desk, trained)
     if trained.results in [one.results for one in desk.lab.facts(desk.dispatch.cycle) if isinstance(one, Trained)]:
         keep_results(desk.dispatch.work, folder)
     return returned
+
+
+def check_in_time(lab: Lab, dispatch: Dispatch) -> None:
+    """See that results of a dispatch are still taken; where they are on record, a command may go on with them.
+
+    Raises:
+        AamsError: it expired before they came.
+    """
+    expires, now = dispatch.manifest.envelope.expires_at, utc_now()
+    bundle = dispatch.stage, dispatch.batch
+    on_record = any(isinstance(one, Trained) and _bundle(one) == bundle for one in lab.facts(dispatch.cycle))
+    if now > expires and not on_record:
+        advice = f"close the cycle: aams abandon {dispatch.cycle}, or let the next heartbeat do it"
+        raise failure(f"its results were taken until {expires}; it is {now}", advice=advice, path=dispatch.cycle)
+
+
+def _check_comparable(desk: Desk, returned: Returned, folder: Path) -> None:
+    """See that enough finished to be judged, before anything is on record: a bundle's results count once.
+
+    A child that did not finish has lost. But without its control nothing can be said of it, so then others must come;
+    unless a limit stopped an attempt's control, as it would again: then the attempt is rejected.
+
+    Raises:
+        ResultError: naming a run that is missing.
+    """
+    inputs = desk.dispatch.manifest.inputs
+    needed = [run.name for run in inputs.runs if run.arm == "control" or inputs.stage == "rechallenge"]
+    enough = ("finished", "stopped") if inputs.stage == "attempt" else ("finished",)
+    missing = [run for run in returned.results.runs if run.name in needed and run.status not in enough]
+    if missing and (inputs.stage != "trial" or len(missing) == len(needed)):
+        first = missing[0]
+        what, advice = "did not finish, so nothing can be compared", "train the bundle again"
+        raise ResultError(Problem(what, f"{first.status}: {first.reason}", advice, str(folder), path=first.name))
+
+
+def _check_new(desk: Desk, trained: Trained) -> None:
+    """See that no run returned weights that another bundle's run did: it was to be trained, from a seed of its own.
+
+    Raises:
+        ResultError: naming both runs.
+    """
+    runs = {weights: name for name, weights in trained.weights.items()}
+    here = desk.dispatch.cycle, _bundle(trained)
+    for entry in [entry for entry, _ in desk.lab.recorded if entry.event == "trained"]:
+        known = facts_of(entry)
+        if not isinstance(known, Trained) or (entry.cycle, _bundle(known)) == here:
+            continue
+        for name, weights in known.weights.items():
+            if weights in runs:
+                owner = f"{name} of {entry.cycle}, {known.stage} {known.batch}"
+                what, advice = f"{runs[weights]} must have weights of its own, not those of {owner}", "train it again"
+                raise ResultError(Problem(what, weights, advice))
 
 
 def keep_results(work: Path, folder: Path) -> None:

@@ -26,7 +26,7 @@ from aams.cycle.rechallenge import confirm
 from aams.cycle.sealed import arbiter_secret, hand_over, seal_child, sealed_child
 from aams.cycle.verdict import is_the_arbiters, pronounce
 from aams.dispatch import Dispatch, pairs_flops
-from aams.errors import Problem, ResultError, failure
+from aams.errors import ResultError, failure
 from aams.records import Decision, Evidence, Run
 from domains import DOMAINS, draw_holdout
 from evaluator import arbiter
@@ -121,8 +121,6 @@ def _rank(desk: Desk, returned: Returned) -> Screened:
     scores = scored(desk, returned, finished_runs(desk, returned), lambda run: splits)
     accuracy = {one.run.name: one.splits["validation"].accuracy for one in scores if isinstance(one, RunScore)}
     controls = [accuracy[run.name] for run in inputs.runs if run.arm == "control" and run.name in accuracy]
-    if not controls:
-        raise ResultError(Problem("no control run finished, so nothing can be compared"))
     control = sum(controls) / len(controls)
     trials = {run.spec: accuracy.get(run.name) for run in inputs.runs if run.arm == "child"}
     return screen(control, trials, desk.lab.contract.promotion.screen_margin)
@@ -130,31 +128,18 @@ def _rank(desk: Desk, returned: Returned) -> Screened:
 
 def _judge(desk: Desk, returned: Returned) -> Ended | None:
     """Steps 10 to 12 for a root or an attempt: recompute on the holdout; decide and archive, unless it wants more."""
-    inputs = desk.dispatch.manifest.inputs
-    finished = {run.name for run in finished_runs(desk, returned)}
-    controls = {run.name for run in inputs.runs if run.arm == "control"}
-    for run in returned.results.runs:  # one that a limit stopped would be stopped again
-        if run.name in controls and run.status not in ("finished", "stopped"):
-            what = "a control run did not finish, so nothing can be compared"
-            raise ResultError(Problem(what, f"{run.name} {run.status}: {run.reason}"))
     _keep_weights(desk, returned)
 
     # 10 recompute, 11 decide
-    evidence, decision = _decide(desk, returned, finished)
+    evidence, decision = _decide(desk, returned, {run.name for run in finished_runs(desk, returned)})
     if decision is None:
         return None
     return pronounce(desk, evidence, decision, returned.results.environment)
 
 
 def _rejudge(desk: Desk, returned: Returned) -> Ended | None:
-    """Steps 10 and 11 for a re-challenge: recompute on the holdout, and see whether the champion stands.
-
-    Raises:
-        ResultError: a run did not finish, so nothing can be compared.
-    """
+    """Steps 10 and 11 for a re-challenge: recompute on the holdout, and see whether the champion stands."""
     inputs = desk.dispatch.manifest.inputs
-    if len(finished_runs(desk, returned)) != len(inputs.runs):
-        raise ResultError(Problem("a run of the re-challenge did not finish, so nothing can be compared"))
     looked = [one for one in desk.lab.facts(inputs.cycle) if isinstance(one, Looked)]
     if len(looked) <= desk.dispatch.batch:
         looked.append(_look(desk, returned, looked))

@@ -2,41 +2,75 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+
+from aams.canonical import canonical_json
+
+
+def train(bundle, out):
+    """What an honest lane makes of a bundle."""
+    place = out.with_name(f"{out.name}-bundle")
+    with zipfile.ZipFile(bundle) as archive:
+        archive.extractall(place)
+    out.mkdir()
+    command = [sys.executable, "-P", "-m", "trainer", str(place), str(out)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(place)}, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def trained(lab_with_root, built):
     """A lab that waits for its trials' results; beside it lie those results, as an honest trainer made them."""
 
-    def train(folder):
+    def build(folder):
         lab = lab_with_root.copy(folder)
         lab.contract(screen_margin="0.9")
         told = json.loads(lab.aams("propose", "--seed", "61", "--children", "2", "--json"))
-        bundle, out = (folder.with_name(f"{folder.name}-{part}") for part in ("bundle", "results"))
-        with zipfile.ZipFile(told["bundle"]) as archive:
-            archive.extractall(bundle)
-        out.mkdir()
-        command = [sys.executable, "-P", "-m", "trainer", str(bundle), str(out)]
-        subprocess.run(command, env={**os.environ, "PYTHONPATH": str(bundle)}, check=True, capture_output=True)
+        train(told["bundle"], folder.with_name("trained-results"))
 
-    return built("trained", train)
+    return built("trained", build)
+
+
+@pytest.fixture(scope="module")
+def tried(lab_with_root, built):
+    """A lab that waits for its attempt's results; beside it lie those of its trials, and these."""
+
+    def build(folder):
+        lab = lab_with_root.copy(folder)
+        told = json.loads(lab.aams("propose", "--seed", "3", "--spec", lab.better_child(), "--json"))
+        trials = folder.with_name("tried-trials")
+        train(told["bundle"], trials)
+        attempt = json.loads(lab.aams("ingest", told["cycle"], str(trials), "--json"))
+        train(attempt["bundle"], folder.with_name("tried-results"))
+
+    return built("tried", build)
+
+
+def with_results(lab, place):
+    """A copy of a lab that waits for results, its cycle, and a copy of those."""
+    results = place / "results"
+    shutil.copytree(lab.path.with_name(f"{lab.path.name}-results"), results)
+    return lab.copy(place / "lab"), lab.entries("frozen")[-1]["cycle"], results
 
 
 @pytest.fixture
 def waiting(trained, tmp_path):
-    results = tmp_path / "results"
-    shutil.copytree(trained.path.with_name("trained-results"), results)
-    return trained.copy(tmp_path / "lab"), trained.entries("frozen")[-1]["cycle"], results
+    return with_results(trained, tmp_path)
+
+
+@pytest.fixture
+def attempted(tried, tmp_path):
+    return with_results(tried, tmp_path)
 
 
 def edit(results, change):
@@ -56,8 +90,6 @@ def set_nan_weights(results):
     first = sorted(tensors)[0]
     tensors[first] = np.full_like(tensors[first], np.nan)
     save_file(tensors, path)
-    import hashlib
-
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     edit(
         results,
@@ -67,6 +99,42 @@ def set_nan_weights(results):
             if run["name"] == "child-0"
         ],
     )
+
+
+def expire(lab):
+    """As if the newest bundle had been frozen long ago."""
+    (path,) = lab.path.glob(".aams/work/*/trial-0/manifest.json")
+    manifest = json.loads(path.read_text())
+    manifest["envelope"]["expires_at"] = "2026-01-01T00:00:00Z"
+    path.chmod(0o644)
+    path.write_bytes(canonical_json(manifest))
+
+
+def finish_badly(results, *names):
+    """As if these runs had died."""
+    for name in names:
+        (results / f"{name}.safetensors").unlink()
+
+    def change(data):
+        for run in data["runs"]:
+            if run["name"] in names:
+                run.update(status="failed", reason="killed by signal 9", weights="", weights_bytes=0)
+
+    edit(results, change)
+
+
+def copy_weights(results, source, name):
+    """The weights of one run under the name of another."""
+    shutil.copy(source, results / f"{name}.safetensors")
+    content = Path(source).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+
+    def change(data):
+        for run in data["runs"]:
+            if run["name"] == name:
+                run.update(weights=digest, weights_bytes=len(content))
+
+    edit(results, change)
 
 
 def swap_weights(results):
@@ -94,6 +162,10 @@ FORGERIES = {
     "missing weights": lambda results: (results / "child-0.safetensors").unlink(),
     "weights that are NaN": set_nan_weights,
     "swapped weights": swap_weights,
+    "one control's weights for two": lambda results: copy_weights(
+        results, results / "control-0.safetensors", "control-1"
+    ),
+    "no control finished": lambda results: finish_badly(results, "control-0", "control-1"),
     "one flipped bit": lambda results: (results / "child-0.safetensors").write_bytes(
         (results / "child-0.safetensors").read_bytes()[:-1] + b"\x01"
     ),
@@ -123,6 +195,95 @@ def test_honest_results_are_ingested_once(waiting):
     assert told["outcome"] == "screened-out"
     complaint = lab.aams("ingest", cycle, str(results), status=1)
     assert "no such open cycle" in complaint
+    lab.verify()
+
+
+def test_one_control_of_two_is_enough_for_trials(waiting):
+    lab, cycle, results = waiting
+    finish_badly(results, "control-1")
+    assert json.loads(lab.aams("ingest", cycle, str(results), "--json"))["outcome"] == "screened-out"
+    lab.verify()
+
+
+def test_when_no_control_finished_nothing_is_on_record_and_a_second_training_is_ingested(waiting, tmp_path):
+    lab, cycle, results = waiting
+    dead = tmp_path / "dead"
+    shutil.copytree(results, dead)
+    finish_badly(dead, "control-0", "control-1")
+    complaint = lab.aams("ingest", cycle, str(dead), status=1)
+    assert "control-0: did not finish, so nothing can be compared; got stopped: memory_bytes" in complaint
+    assert json.loads(lab.aams("ingest", cycle, str(results), "--json"))["outcome"] == "screened-out"
+    lab.verify()
+
+
+def test_results_may_be_named_as_seen_from_here(waiting):
+    lab, cycle, results = waiting
+    shutil.copytree(results, lab.path / "brought")
+    told = json.loads(lab.aams("ingest", cycle, "./brought", "--json"))
+    assert told["outcome"] == "screened-out"
+    lab.verify()
+
+
+def test_results_that_come_after_their_bundle_expired_are_not_taken(waiting):
+    lab, cycle, results = waiting
+    entries = sorted(lab.path.glob("logs/cycles/*/*"))
+    expire(lab)
+    again = ("aams.run_cycle", "--seed", "61", "--children", "2")
+    for command in (("aams", "ingest", cycle, str(results)), again):
+        complaint = lab.run(*command, status=1)
+        assert "its results were taken until 2026-01-01T00:00:00Z" in complaint
+        assert f"aams abandon {cycle}" in complaint
+    assert not list(lab.path.glob(".aams/work/*/*/out")), "it is not trained in vain"
+    assert sorted(lab.path.glob("logs/cycles/*/*")) == entries
+    assert json.loads(lab.aams("abandon", cycle, "--json"))["outcome"] == "abandoned"
+    lab.verify()
+
+
+def test_results_that_came_in_time_are_judged_however_late_it_is(waiting, tmp_path):
+    """The command that took them was killed before it judged them."""
+    lab, cycle, results = waiting
+    twin = lab.copy(tmp_path / "twin")
+    twin.aams("ingest", cycle, str(results))
+    (entry,) = twin.path.glob(f"logs/cycles/{cycle}/*-trained.json")
+    shutil.copy(entry, lab.path / "logs" / "cycles" / cycle)
+    expire(lab)
+    assert json.loads(lab.aams("ingest", cycle, str(results), "--json"))["outcome"] == "screened-out"
+    lab.verify()
+
+
+def test_an_attempt_needs_every_control_and_takes_a_second_training_that_has_them(attempted, tmp_path):
+    lab, cycle, results = attempted
+    dead = tmp_path / "dead"
+    shutil.copytree(results, dead)
+    finish_badly(dead, "control-1")
+    assert "control-1: did not finish" in lab.aams("ingest", cycle, str(dead), status=1)
+    assert not [one for one in lab.entries("trained") if one["facts"]["stage"] == "attempt"]
+    assert json.loads(lab.aams("ingest", cycle, str(results), "--json"))
+    assert lab.entries("looked")[-1]["cycle"] == cycle
+    lab.verify()
+
+
+def test_weights_that_another_bundle_returned_are_refused_with_the_names_of_both_runs(attempted, tried):
+    lab, cycle, results = attempted
+    copy_weights(results, tried.path.with_name("tried-trials") / "child-0.safetensors", "child-1")
+    complaint = lab.aams("ingest", cycle, str(results), status=1)
+    assert f"child-1 must have weights of its own, not those of child-0 of {cycle}, trial 0" in complaint
+    assert lab.aams("abandon", cycle)
+    lab.verify()
+
+
+def test_a_copy_whose_file_differs_gives_itself_away_by_its_answers(attempted):
+    """The child's luckiest run, told twice; the second time with its header in another order of tensors."""
+    lab, cycle, results = attempted
+    content = (results / "child-0.safetensors").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, indent=1).encode()
+    dressed = results.parent / "dressed"
+    dressed.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
+    copy_weights(results, dressed, "child-1")
+    assert json.loads(lab.aams("ingest", cycle, str(results), "--json"))["outcome"] == "rejected"
+    (reason,) = lab.entries("verdict")[-1]["facts"]["reasons"]
+    assert "child-1 answers replay and probe item for item as child-0 does" in reason
     lab.verify()
 
 
