@@ -211,7 +211,7 @@ def test_when_no_control_finished_nothing_is_on_record_and_a_second_training_is_
     shutil.copytree(results, dead)
     finish_badly(dead, "control-0", "control-1")
     complaint = lab.aams("ingest", cycle, str(dead), status=1)
-    assert "control-0: did not finish, so nothing can be compared; got stopped: memory_bytes" in complaint
+    assert "control-0: did not finish, so nothing can be compared; got failed: killed by signal 9" in complaint
     assert json.loads(lab.aams("ingest", cycle, str(results), "--json"))["outcome"] == "screened-out"
     lab.verify()
 
