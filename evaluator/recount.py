@@ -50,6 +50,11 @@ def law_violations(facts: Sequence[Facts]) -> int:
     return sum(run.law_violations for one in trained for run in one.runs if run.arm != "control")
 
 
+def taken_s(facts: Sequence[Facts]) -> float:
+    """Seconds that the bundles of an attempt have taken, or of a re-challenge, as they were told: no less, at least."""
+    return sum(one.wall_s for one in facts if isinstance(one, Trained) and one.stage != "trial")
+
+
 def evidence_on(facts: Sequence[Facts], lineage: Lineage, contract: Contract) -> Evidence:
     """What is known of an attempt that was looked at.
 
@@ -212,9 +217,8 @@ def _counted(
 def _refused(said: Verdict, own: Sequence[Facts], contract: Contract) -> Decision:
     """How a child is refused that has no scores; that its bundles took too long is one law more, if that was why."""
     violations = law_violations(own)
-    taken_s = sum(one.wall_s for one in own if isinstance(one, Trained) and one.stage != "trial")
     late = arbiter.refuse(contract, violations + 1)
-    if taken_s > contract.budget.wall_s and said.criteria == late.criteria:
+    if taken_s(own) > contract.budget.wall_s and said.criteria == late.criteria:
         return late
     return arbiter.refuse(contract, violations)
 

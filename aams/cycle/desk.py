@@ -18,6 +18,7 @@ from compiler.render import render
 from domains import prepare
 from domains.base import Prepared
 from evaluator.holdout import Question, RunScore, Split, score
+from evaluator.recount import taken_s
 from evaluator.results import (
     MAX_RESULTS_BYTES,
     RESULTS_NAME,
@@ -222,12 +223,6 @@ def _summary(desk: Desk, run: RunResult, is_hidden: bool) -> RunSummary:
     )
 
 
-def spent_s(desk: Desk) -> float:
-    """Seconds that the bundles of an attempt have taken, or of a re-challenge, as they were told: no less, at least."""
-    trained = [one for one in desk.lab.facts(desk.dispatch.cycle) if isinstance(one, Trained) and one.stage != "trial"]
-    return sum(one.wall_s for one in trained)
-
-
 def short_of(desk: Desk) -> str:
     """What keeps an attempt, or a re-challenge, from its next pairs: the month's compute, or its time; "" for nothing.
 
@@ -240,7 +235,7 @@ def short_of(desk: Desk) -> str:
     needed = pairs * reserved_flops(inputs.stage, pair, desk.costs, inputs.compute_flops)
     for found in within_month(lab.state, lab.contract, needed, lab.time(inputs.cycle)):
         return f"No more pairs can be trained: {found.what}, {found.got}"
-    taken, wall_s = spent_s(desk), lab.contract.budget.wall_s
+    taken, wall_s = taken_s(lab.facts(inputs.cycle)), lab.contract.budget.wall_s
     if taken + taken / (desk.dispatch.batch + 1) > wall_s:
         return f"No more pairs can be trained: {taken:,.0f} s of the budget's {wall_s:,} s are gone"
     return ""

@@ -18,7 +18,6 @@ from aams.cycle.desk import (
     scored,
     set_up,
     short_of,
-    spent_s,
 )
 from aams.cycle.lab import Ended, Lab
 from aams.cycle.next_bundle import proceed
@@ -32,7 +31,7 @@ from domains import DOMAINS, draw_holdout
 from evaluator import arbiter
 from evaluator.fitness import mean_voice, pair_up
 from evaluator.holdout import RunScore, Split
-from evaluator.recount import evidence_on, law_violations
+from evaluator.recount import evidence_on, law_violations, taken_s
 from evaluator.results import Returned
 from evaluator.screen import screen
 from safety import store
@@ -154,7 +153,7 @@ def _decide(desk: Desk, returned: Returned, finished: set[str]) -> tuple[Evidenc
     violations = law_violations(facts)
     broken = [run for run in returned.results.runs if run.name not in finished]
     reasons = [f"Run {run.name} {run.status}: {run.reason}" for run in broken]
-    taken, wall_s = spent_s(desk), contract.budget.wall_s
+    taken, wall_s = taken_s(facts), contract.budget.wall_s
     if taken > wall_s:
         reasons.append(f"Its bundles took {taken:,.1f} s, and {wall_s:,} s is the limit for all of them")
     if reasons:

@@ -18,7 +18,7 @@ from compiler import spec as specs
 from compiler.cost import estimate
 from domains import DOMAINS, prepare
 from domains.base import Prepared
-from safety.archive import archived_manifest, generation_path
+from safety.archive import archived_manifest
 from safety.events import Frozen
 from safety.lifecycle import Cycle
 from safety.state import Generation
@@ -74,7 +74,7 @@ def check_frozen(lab: Lab, plan: Plan, frozen: Inputs, prepared: Prepared, but: 
             if got[part].get(name) != wanted[part].get(name):
                 raise failure("changed after the freeze", wanted[part].get(name, "nothing"), advice, path=name)
     for part in wanted:
-        if got[part] != wanted[part]:
+        if part not in MADE_HERE and got[part] != wanted[part]:
             raise failure("is not what this cycle was to train", str(got[part])[:200], advice, path=part)
 
 
@@ -86,12 +86,11 @@ def check_archived(lab: Lab, cycle: Cycle) -> None:
     Raises:
         AamsError: one was frozen with something else, naming it, or is not in the archive.
     """
-    found = _named(lab, cycle.domain, cycle.generation)
-    directory = generation_path(lab.root, cycle.domain, found.directory if found else cycle.generation)
-    child = specs.read(directory / "spec.yaml")
+    archived = spec_file(lab, cycle.domain, cycle.generation)
+    child = specs.read(archived)
     prepared = prepare(cycle.domain, cycle.opened.corpus, cache=lab.root / CACHE)
     for frozen in [one for one in lab.facts(cycle.id) if isinstance(one, Frozen) and one.stage != "trial"]:
-        inputs = archived_manifest(directory, frozen).inputs
+        inputs = archived_manifest(archived.parent, frozen).inputs
         plan, _ = plan_of(lab, cycle, frozen.stage, frozen.batch, prepared, child)
         check_frozen(lab, plan, inputs, prepared, but=("lock",))
 

@@ -333,6 +333,7 @@ def test_the_second_key_signs_nothing_that_was_tested_with_other_code(waiting_la
     assert "trainer/train.py: changed after the freeze" in lab.aams("approve", "G001", status=1)
     assert lab.head() == "G000"
     undo()
+    change(lab, "lock")  # what it was trained in is on record
     lab.aams("approve", "G001")
     assert lab.head() == "G001"
     lab.verify()
