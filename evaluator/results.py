@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 from aams.canonical import SHA256, digest, from_data, sha256, to_data
@@ -24,7 +23,7 @@ from safety.manifest import TAKEN, manifest_digest
 RESULTS_NAME = "results.json"
 SCHEMA_VERSION = 1
 MAX_RESULTS_BYTES = 4 * 1024 * 1024
-MAX_CURVE_POINTS = 64
+CURVE_POINTS = 64
 MAX_VIOLATIONS = 100
 TIMINGS = frozenset({"wall_s", "cpu_s", "train_cpu_s", "latency_ms", "peak_memory_bytes"})
 STATUSES = ("finished", "stopped", "failed", DROPPED)
@@ -47,7 +46,7 @@ class RunResult:
     Attributes:
         reason: why it did not finish, "" when it did.
         loss_first, loss_last: in nats.
-        curve: rising [step, loss], at most 64.
+        curve: [step, mean loss since the point before], at every `interval` of its steps.
         weights: digest of its safetensors; "" unless it finished.
         timing: what the trainer measured, keys of `TIMINGS`; all of them when it finished.
     """
@@ -214,13 +213,8 @@ def _check_run(result: RunResult, run: Run, cost: Cost, path: Path) -> None:
         not is_finished or result.steps == run.steps,
         f"must be the planned {run.steps} of a finished run",
     )
-    _must(
-        path,
-        f"{at}.items",
-        0 <= result.items <= run.steps * cost.items,
-        f"must be at most the planned {run.steps * cost.items}",
-    )
-    _must(path, f"{at}.curve", _is_curve(result, run), f"must be at most {MAX_CURVE_POINTS} rising [step, loss]")
+    _must(path, f"{at}.items", result.items == result.steps * cost.items, f"must be {cost.items} for each step")
+    _check_log(result, run, path, at)
     violations = result.law_violations
     _must(path, f"{at}.law_violations", len(violations) <= MAX_VIOLATIONS, f"must be at most {MAX_VIOLATIONS}")
     _must(path, f"{at}.law_violations", all(map(_TEXT.fullmatch, violations)), "must be short plain texts")
@@ -265,11 +259,17 @@ def _check_own(manifest: Manifest, results: Mapping[str, RunResult], path: Path)
         _must(path, f"runs.{run.name}.weights", other == run.name, f"must be its own, not those of {other}", weights)
 
 
-def _is_curve(result: RunResult, run: Run) -> bool:
+def _check_log(result: RunResult, run: Run, path: Path, at: str) -> None:
+    """See that the losses are such as a training of these steps leaves behind: a claim still, but a possible one."""
+    interval = -(-run.steps // CURVE_POINTS)
+    planned = [*range(interval, run.steps, interval), run.steps]
     steps = [point[0] for point in result.curve if len(point) == 2]
-    rising = all(earlier < later for earlier, later in pairwise(steps))
-    inside = all(step == int(step) and 0 <= step <= run.steps for step in steps)
-    return len(steps) == len(result.curve) <= MAX_CURVE_POINTS and rising and inside
+    is_due = steps == planned[: len(result.curve)] and (not steps or steps[-1] <= result.steps)
+    is_whole = result.status != "finished" or len(steps) == len(planned)
+    _must(path, f"{at}.curve", is_due and is_whole, f"must be [step, loss] at every {interval} of {run.steps} steps")
+    losses = [result.loss_first, result.loss_last, *(loss for _, loss in result.curve)]
+    _must(path, f"{at}.curve", min(losses) >= 0, "must be of losses in nats, which are not negative")
+    _must(path, f"{at}.loss_last", not losses[2:] or losses[1] == losses[-1], "must be the last of the curve")
 
 
 def _check_folder(folder: Path, manifest: Manifest, weights: set[str]) -> None:

@@ -24,7 +24,7 @@ from trainer.children import Child, death, send
 from trainer.laws import LOGGED, MAX_LISTED, MAX_TEXT
 from trainer.limits import TIMING
 from trainer.results import Bundle
-from trainer.train import CURVE_POINTS, Listener, Outcome, Segment, Status, perform, prepare, so_far
+from trainer.train import Listener, Outcome, Segment, Status, looks_of, perform, prepare, so_far
 
 MAX_REASON = 300
 _GRACE_S = 2.0
@@ -219,19 +219,23 @@ def believed(told: Mapping[str, Any], steps: int) -> Outcome:
         TypeError, ValueError: it is not, and would spoil the results of all the others.
     """
     outcome = Outcome(**told)
-    curve = [(int(step), float(loss)) for step, loss in outcome.curve]
-    scores = [outcome.validation["accuracy"], outcome.validation["bits"]]
-    numbers = [outcome.loss_first, outcome.loss_last, *scores, *(loss for _, loss in curve)]
-    counts = [outcome.steps, outcome.items, outcome.parameters, *(outcome.timing[name] for name in TIMING)]
+    accuracy, bits = outcome.validation["accuracy"], outcome.validation["bits"]
+    looks, looked = looks_of(steps), [step for step, _ in outcome.curve]
+    losses = [outcome.loss_first, outcome.loss_last, *(loss for _, loss in outcome.curve)]
+    counts = [outcome.steps, outcome.items, outcome.parameters, *looked]
+    numbers = [*counts, *losses, accuracy, bits, *(outcome.timing[name] for name in TIMING)]
     possible = (
         outcome.status in get_args(Status)
         and bool(outcome.reason) == (outcome.status not in ("finished", "paused"))
-        and outcome.steps <= steps
-        and len(outcome.validation) == len(scores)
+        and len(outcome.validation) == len((accuracy, bits))
         and len(outcome.timing) == len(TIMING)
-        and len(curve) <= CURVE_POINTS
-        and all(math.isfinite(number) for number in (*numbers, *counts))
-        and min(counts) >= 0
+        and all(type(count) is int for count in counts)
+        and all(type(number) in (int, float) and math.isfinite(number) and number >= 0 for number in numbers)
+        and accuracy <= 1
+        and looked == looks[: len(looked)]
+        and (looked == looks or outcome.status != "finished")
+        and max([0, *looked]) <= outcome.steps <= steps
+        and (not looked or losses[1] == losses[-1])
         and len(outcome.reason) <= MAX_REASON
         and not _NOT_PLAIN.search(outcome.reason)
     )

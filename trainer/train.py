@@ -182,7 +182,7 @@ def _train(
     device = parameters[0].device
     half = training["precision"] == "bf16"
     steps = run["steps"]
-    interval = math.ceil(steps / CURVE_POINTS)
+    looks = looks_of(steps)
     total = torch.zeros((), device=device)
     if segment.start:
         checkpoints.restore(segment.start.tensors, model, optimizer, total)
@@ -205,7 +205,7 @@ def _train(
         outcome.steps, outcome.items = step, step * items
         if step == 1:
             outcome.loss_first = _finite_or_zero(loss)
-        if step % interval == 0 or step == steps:
+        if step in looks:
             mean = total.item() / (step - (outcome.curve[-1][0] if outcome.curve else 0))
             total.zero_()
             if not math.isfinite(mean):
@@ -230,6 +230,12 @@ def _train(
         outcome.end("paused")
         return checkpoints.pack(model, optimizer, total)
     return b""
+
+
+def looks_of(steps: int) -> list[int]:
+    """The steps of a run at which its loss is put down, at most 64 and the last one among them, rising."""
+    interval = math.ceil(steps / CURVE_POINTS)
+    return [*range(interval, steps, interval), steps]
 
 
 def _samples(model: nn.Module, domain: str, training: Mapping[str, Any]) -> int:

@@ -141,7 +141,7 @@ def results_cases(canary: Path) -> Iterator[Case]:
         yield sent(f"honest {number}", change, True)
     for accuracy, loss in itertools.product((0, 0.25, 0.5, 1.0), (0.0, 1e-9, 2.5, 1e30)):
         score = {"accuracy": accuracy, "bits": loss}
-        yield sent(f"scores {accuracy} {loss}", set_run(0, validation=score, loss_last=loss), True)
+        yield sent(f"scores {accuracy} {loss}", set_run(0, validation=score, loss_first=loss), True)
     for reason in (
         "RuntimeError: x",
         "no memory",
