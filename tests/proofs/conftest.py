@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from tests.e2e.conftest import empty_lab, lab_with_root  # noqa: F401 the kill tests begin with their labs
+from tests.e2e.conftest import built, empty_lab, lab_with_root  # noqa: F401 the kill tests begin with their labs
 
 Figure = Callable[[str, str], None]
 
