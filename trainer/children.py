@@ -12,12 +12,16 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
+MESSAGE_BYTES = 1 << 20
+MESSAGE_S = 10.0
+"""How long one message may take from its first byte to its last: it is written by a single call."""
 _PR_SET_PDEATHSIG = 1
 """Of linux/prctl.h."""
 _FORK = multiprocessing.get_context("fork")
@@ -32,9 +36,38 @@ class Child:
         self.process.start()
         theirs.close()
 
-    def receive(self) -> Any:
+    def receive(self, most: int = MESSAGE_BYTES) -> Any:
         """Take one message, waiting for it."""
-        return json.loads(self.pipe.recv_bytes())
+        return json.loads(self.take_bytes(most))
+
+    def take_bytes(self, most: int) -> bytes:
+        """Take the bytes of one message, waiting for its first; the others must follow within `MESSAGE_S`.
+
+        `Connection.recv_bytes` would wait for ever for a message of which a process sends half.
+
+        Raises:
+            EOFError: the process ended.
+            OSError: the message is longer than `most`, or stopped in the middle.
+        """
+        self.pipe.poll(None)
+        until = time.monotonic() + MESSAGE_S
+        size = int.from_bytes(self._read(4, until), "big", signed=True)
+        if size == -1:  # too long for its first four bytes, which are followed by eight then
+            size = int.from_bytes(self._read(8, until), "big")
+        if not 0 <= size <= most:
+            raise OSError(f"a message of {size} bytes")
+        return self._read(size, until)
+
+    def _read(self, count: int, until: float) -> bytes:
+        content = bytearray()
+        while len(content) < count:
+            if not self.pipe.poll(max(0.0, until - time.monotonic())):
+                raise TimeoutError
+            part = os.read(self.pipe.fileno(), min(count - len(content), 1 << 20))
+            if not part:
+                raise EOFError
+            content += part
+        return bytes(content)
 
     def close(self) -> None:
         """End the process, whatever it does."""

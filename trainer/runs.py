@@ -141,7 +141,7 @@ class _Run(Child):
                 self.check_place(outcome, is_last=event == "outcome")
                 if not self.pipe.poll(_GRACE_S):
                     raise EOFError
-                self.hear(outcome, self.pipe.recv_bytes(self.most_bytes), is_last=event == "outcome")
+                self.hear(outcome, self.take_bytes(self.most_bytes), is_last=event == "outcome")
             elif event == "step":
                 say({**_shown(message, self.run["steps"]), "run": self.run["name"]})
         except (EOFError, OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):

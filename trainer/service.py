@@ -45,7 +45,7 @@ class _Job(Child):
     def listen(self) -> dict[str, Any]:
         """Take the answer; how the process ended is one, too."""
         try:
-            answer = json.loads(self.pipe.recv_bytes(MAX_ANSWER_BYTES))
+            answer = self.receive(MAX_ANSWER_BYTES)
             json.dumps(answer, allow_nan=False)
         except Exception:  # it may have sent anything
             self.process.join(timeout=_GRACE_S)

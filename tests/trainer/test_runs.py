@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load as load_tensors
 
-from trainer import results
+from trainer import children, results
 from trainer.limits import TIMING
 from trainer.runs import look_around
 
@@ -39,6 +39,36 @@ HONEST = {
     "timing": dict.fromkeys(TIMING, 1.0),
 }
 ONCE = "\n        self.count = getattr(self, 'count', 0) + 1\n        if self.count == 3: {code}"
+
+
+HALF = """
+        import os, sys, time
+        frame = sys._getframe()
+        while "pipe" not in frame.f_locals:
+            frame = frame.f_back
+        os.write(frame.f_locals["pipe"].fileno(), {start!r})
+        time.sleep(3600)"""
+
+
+@pytest.mark.parametrize(
+    "start", [b"\0\0", (100).to_bytes(4, "big") + b"{", (-1).to_bytes(4, "big", signed=True) + b"\x7f" * 8]
+)
+def test_a_run_that_sends_half_a_message_fails_and_keeps_no_other_waiting(
+    start: bytes,
+    tmp_path: Path,
+    write_bundle: Callable[..., Path],
+    language_model: Callable[..., str],
+    outcomes: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(children, "MESSAGE_S", 0.5)
+    models = {"halves": language_model(on_forward=HALF.format(start=start)), "honest": language_model()}
+    ended = outcomes(write_bundle(tmp_path, models, [(name, name, 20) for name in models]))
+    assert (ended["halves"]["status"], ended["halves"]["reason"]) == (
+        "failed",
+        "the process sent what is not a message",
+    )
+    assert ended["honest"]["status"] == "finished"
 
 
 @pytest.fixture(scope="module")
