@@ -30,7 +30,8 @@ from safety.archive import MAX_ARTIFACT_BYTES, archived_manifest, check_generati
 from safety.contract import CONTRACT_PATH, load_contract
 from safety.events import Frozen, Opened, Trained, facts_of
 from safety.ledger import read_ledger
-from safety.state import Generation, Lineage, fold
+from safety.lineage import Generation, Lineage
+from safety.state import fold
 
 CACHE = ".aams/cache"
 TOLERANCE = 0.05

@@ -21,7 +21,8 @@ from safety.contract import CONTRACT_PATH, Contract, load_contract
 from safety.eligibility import SCHEDULE, cooldown_left, karma, month_left
 from safety.events import Approved, Closed, Facts, Proposed, Revealed, Trained, Verdict, facts_of
 from safety.ledger import Recorded, read_ledger
-from safety.state import Generation, Lineage, State, fold
+from safety.lineage import Generation, Lineage
+from safety.state import State, fold
 
 LAST = 5
 F = TypeVar("F", bound=Facts)

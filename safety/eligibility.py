@@ -15,7 +15,8 @@ from aams.records import Finding
 from safety.clock import seconds_between
 from safety.contract import Contract
 from safety.lifecycle import Cycle, is_accepted
-from safety.state import Lineage, State, predecessor
+from safety.lineage import Lineage, predecessor
+from safety.state import State
 
 SCHEDULE = "schedule"
 """Trigger of a cycle that nobody asked for: the only one that waits for cooldown and karma."""

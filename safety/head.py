@@ -16,7 +16,8 @@ from aams.strict import MAX_YAML_BYTES
 from safety.archive import HISTORY, generation_path, protect, read_spec, sweep
 from safety.ledger import CYCLES
 from safety.lifecycle import Cycle, is_accepted
-from safety.state import Generation, Lineage, State
+from safety.lineage import Generation, Lineage
+from safety.state import State
 
 SPECS = "specs"
 MAX_HEAD_BYTES = 1024

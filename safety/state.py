@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from aams.records import Entry, Fitness, Look, Outcome
+from aams.records import Entry, Look
 from safety.events import (
     Approved,
     Attempted,
     Closed,
-    Ending,
     Frozen,
     Looked,
     Proposed,
@@ -28,113 +26,21 @@ from safety.events import (
 )
 from safety.ledger import Recorded
 from safety.lifecycle import Cycle, advance, contradiction
+from safety.lineage import (
+    Champion,
+    Generation,
+    Lineage,
+    Spent,
+    Status,
+    find,
+    head_of,
+    is_of_present_line,
+    predecessor,
+    settle,
+)
 
 VERIFIED = ("finished", "dropped")
 """Statuses of runs whose results were held against the manifest."""
-Status = Literal["open", "accepted", "rejected", "placebo", "declined", "abandoned"]
-
-
-@dataclass(frozen=True, slots=True)
-class Champion:
-    """An approved generation: its spec's id, its weights' digest, its released scores, the entry that decided it.
-
-    Attributes:
-        directory: its name below `specs/history/<domain>/`.
-        voice: mean predictive distribution over the probe, (classes,).
-        entry: digest of the verdict, or of the recall, that an approval made it champion by.
-        since: when that was, UTC.
-    """
-
-    generation: str
-    directory: str
-    spec: str
-    weights: str
-    fitness: Fitness
-    voice: tuple[float, ...]
-    entry: str
-    since: str
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """One attempt. `parent` is the champion's generation when it was attempted, "" for a root.
-
-    Attributes:
-        hypothesis: which attempt of its line it is, from 1; 0 for a root.
-        spec: id of what was attempted; "" before the verdict.
-        verdict: the arbiter's; "" without one.
-        archive: digest of its hashes.csv; "" without a verdict.
-        weights: digest of its run 0; "" when there are none.
-        fitness: the child's released scores; None when it was not scored.
-        voice: (classes,), empty when it was not scored.
-    """
-
-    name: str
-    directory: str
-    cycle: str
-    parent: str
-    status: Status
-    hypothesis: int = 0
-    spec: str = ""
-    verdict: Outcome | Literal[""] = ""
-    archive: str = ""
-    weights: str = ""
-    fitness: Fitness | None = None
-    voice: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What the attempts on a corpus that was left came to; the fields are those of `Lineage`."""
-
-    attempts: int = 0
-    discoveries: int = 0
-    alpha_spent: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """One domain's line. A new corpus begins a new line; its generations are counted on.
-
-    Attributes:
-        corpus: id of the corpus the present line is trained on; "" before the first root.
-        root: the first champion of the present line.
-        best_recall: the highest released recall of its champions.
-        tried: ids of the specs it has trained to the end, to a failure, or to a rung that dropped them; one that a
-            budget stopped is not among them.
-        generations: every attempt of the domain, oldest first.
-        next_generation: the number the next attempt takes.
-        attempts, discoveries: hypotheses on the present corpus, and those the arbiter accepted, placebos included.
-        alpha_spent: sum of the levels of the attempts on the present corpus that were looked at; it never falls.
-        spent: what attempts came to on each corpus that was left: a line that comes back to one goes on counting.
-        placebos, false_promotions: placebos that were revealed in the domain, and those the arbiter had accepted.
-        trials: children of the champion that finished their trial since it was promoted, or were dropped at a rung.
-        predictions: predicted and estimated gain of each child judged since the last promotion.
-        retested: when the champion was last trained against its predecessor again, UTC; "" when it never was.
-        retest: what came of it: its gain is the champion's over its predecessor.
-        outdone: the champion lost its re-challenge, and nobody has decided about that yet.
-        ended: how the last cycle ended; "" before the first.
-    """
-
-    corpus: str = ""
-    champion: Champion | None = None
-    root: Champion | None = None
-    best_recall: float = 0.0
-    tried: frozenset[str] = frozenset()
-    generations: tuple[Generation, ...] = ()
-    next_generation: str = "G000"
-    attempts: int = 0
-    discoveries: int = 0
-    alpha_spent: float = 0.0
-    spent: Mapping[str, Spent] = field(default_factory=dict)
-    placebos: int = 0
-    false_promotions: int = 0
-    trials: int = 0
-    predictions: tuple[tuple[float, float], ...] = ()
-    retested: str = ""
-    retest: Look | None = None
-    outdone: bool = False
-    ended: Ending | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +99,7 @@ def add(state: State, recorded: Recorded) -> State:
         case Attempted():
             lineage = _attempt(lineage, cycle, entry, facts)
         case Looked() if cycle.stage == "rechallenge" and facts.standing != "more":
-            _agree(entry, "generation", facts.generation, _head(lineage))
+            _agree(entry, "generation", facts.generation, head_of(lineage))
             lineage = replace(lineage, retested=entry.time, retest=facts.look)
         case Looked() if cycle.stage == "attempt":
             lineage = _look(lineage, cycle, entry, facts, before.look if before else None)
@@ -231,14 +137,15 @@ def _issue(issued: Mapping[str, frozenset[str]], entry: Entry, name: str, value:
 
 def _train(lineage: Lineage, cycle: Cycle, facts: Trained) -> Lineage:
     trained = frozenset(run.spec for run in facts.runs if run.spec and run.status != "stopped")
-    counts = facts.stage == "trial" and cycle.opened.parent == _head(lineage)
+    counts = facts.stage == "trial" and cycle.opened.parent == head_of(lineage)
     verified = sum(run.arm == "child" and run.status in VERIFIED for run in facts.runs) if counts else 0
     return replace(lineage, tried=lineage.tried | trained, trials=lineage.trials + verified)
 
 
 def _attempt(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Attempted) -> Lineage:
     _agree(entry, "generation", facts.generation, lineage.next_generation)
-    _agree(entry, "parent", cycle.opened.parent, _head(lineage) if cycle.opened.parent else "")
+    _agree(entry, "parent", cycle.opened.parent, head_of(lineage) if cycle.opened.parent else "")
+    _agree_on_corpus(lineage, cycle, entry)
     directory = f"{facts.generation}-{entry.time[:10].replace('-', '')}-{entry.time[11:19].replace(':', '')}"
     attempts = lineage.attempts + bool(cycle.opened.parent)
     hypothesis = attempts if cycle.opened.parent else 0
@@ -252,11 +159,11 @@ def _look(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Looked, earlier: 
 
     Its level is counted once, however often the attempt is looked at, and on the corpus that the attempt is on.
     """
-    attempt = _find(lineage, entry, facts.generation, "open")
+    attempt = find(lineage, entry, facts.generation, "open")
     if facts.look is None:
         return lineage
     _agree(entry, "attempt", str(facts.look.attempt), str(attempt.hypothesis))
-    if _of_present_line(lineage, attempt) and facts.look.discoveries > lineage.discoveries:
+    if is_of_present_line(lineage, attempt) and facts.look.discoveries > lineage.discoveries:
         got = f"{facts.look.discoveries}, where there are {lineage.discoveries}"
         raise contradiction(entry, "counts more discoveries than its line has", got)
     more, corpus = max(0.0, facts.look.level - (earlier.level if earlier else 0.0)), cycle.opened.corpus
@@ -278,8 +185,8 @@ def _decide(lineage: Lineage, cycle: Cycle, facts: Verdict, promised: Mapping[st
         fitness=facts.child,
         voice=facts.voice,
     )
-    lineage = replace(_settle(lineage, judged), tried=lineage.tried | {facts.spec})
-    if facts.look is None or not _of_present_line(lineage, judged):
+    lineage = replace(settle(lineage, judged), tried=lineage.tried | {facts.spec})
+    if facts.look is None or not is_of_present_line(lineage, judged):
         return lineage
     predicted = promised.get(facts.spec)
     known = () if predicted is None else ((predicted, facts.look.gain),)
@@ -290,7 +197,7 @@ def _decide(lineage: Lineage, cycle: Cycle, facts: Verdict, promised: Mapping[st
 def _unmask(lineage: Lineage, cycle: Cycle) -> Lineage:
     """Count a placebo, and let the child whose place it took be proposed again."""
     attempt = next(item for item in lineage.generations if item.name == cycle.generation)
-    lineage = _settle(lineage, replace(attempt, status="placebo"))
+    lineage = settle(lineage, replace(attempt, status="placebo"))
     return replace(
         lineage,
         tried=lineage.tried - {cycle.best},
@@ -300,16 +207,17 @@ def _unmask(lineage: Lineage, cycle: Cycle) -> Lineage:
 
 
 def _recall(lineage: Lineage, entry: Entry, facts: Recalled) -> None:
-    recalled = _find(lineage, entry, facts.generation, "accepted")
-    if not _of_present_line(lineage, recalled) or recalled.name == _head(lineage):
+    recalled = find(lineage, entry, facts.generation, "accepted")
+    if not is_of_present_line(lineage, recalled) or recalled.name == head_of(lineage):
         raise contradiction(entry, "recalls what is no earlier champion of the present line", facts.generation)
 
 
 def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Approved) -> Lineage:
-    head = _head(lineage)
+    head = head_of(lineage)
     _agree(entry, "head_before", facts.head_before, head)
     _agree(entry, "parent", cycle.opened.parent, head if cycle.opened.parent else "")
-    attempt = _find(lineage, entry, facts.generation, "accepted" if cycle.recalled else "open")
+    _agree_on_corpus(lineage, cycle, entry)
+    attempt = find(lineage, entry, facts.generation, "accepted" if cycle.recalled else "open")
     if attempt.fitness is None:
         raise contradiction(entry, "approves a generation without scores", facts.generation)
     champion = Champion(
@@ -322,7 +230,7 @@ def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Approved) -> L
         cycle.decided,
         entry.time,
     )
-    lineage = _settle(lineage, replace(attempt, status="accepted"))
+    lineage = settle(lineage, replace(attempt, status="accepted"))
     lineage = replace(lineage, champion=champion, trials=0, predictions=(), retested="", retest=None, outdone=False)
     if attempt.parent or cycle.recalled:
         return replace(lineage, best_recall=max(lineage.best_recall, champion.fitness.recall))
@@ -345,47 +253,18 @@ def _approve(lineage: Lineage, cycle: Cycle, entry: Entry, facts: Approved) -> L
 def _close(lineage: Lineage, cycle: Cycle, facts: Closed) -> Lineage:
     if facts.outcome == "explored":  # its best child passed the screen, and was only kept from its attempt
         return replace(lineage, tried=lineage.tried - {cycle.best})
-    if facts.outcome == "outdone" and cycle.opened.parent == _head(lineage):
+    if facts.outcome == "outdone" and cycle.opened.parent == head_of(lineage):
         lineage = replace(lineage, outdone=True)
     before = predecessor(lineage)
     if facts.outcome == "declined" and before and cycle.recalled == before.name:
         lineage = replace(lineage, outdone=False)
+    if facts.outcome == "confirmed" and cycle.opened.parent == head_of(lineage):
+        lineage = replace(lineage, outdone=False)
     ended: Status = "declined" if cycle.verdict == "accepted" else "abandoned"
     for attempt in lineage.generations:
         if attempt.name == cycle.generation and attempt.status == "open":
-            lineage = _settle(lineage, replace(attempt, status=ended))
+            lineage = settle(lineage, replace(attempt, status=ended))
     return lineage
-
-
-def _find(lineage: Lineage, entry: Entry, name: str, status: Status) -> Generation:
-    for attempt in lineage.generations:
-        if attempt.name == name and attempt.status == status:
-            return attempt
-    raise contradiction(entry, f"names a generation that is not {status}", name)
-
-
-def _of_present_line(lineage: Lineage, attempt: Generation) -> bool:
-    """Whether an attempt descends from the present root: a cycle may outlive the line that it was opened in."""
-    parents = {other.name: other.parent for other in lineage.generations}
-    origin = attempt.name
-    while parents[origin]:
-        origin = parents[origin]
-    return lineage.root is not None and origin == lineage.root.generation
-
-
-def _settle(lineage: Lineage, settled: Generation) -> Lineage:
-    generations = tuple(settled if attempt.name == settled.name else attempt for attempt in lineage.generations)
-    return replace(lineage, generations=generations)
-
-
-def predecessor(lineage: Lineage) -> Generation | None:
-    """The champion that the present one replaced; None for a root."""
-    named = next((one.parent for one in lineage.generations if one.name == _head(lineage)), "")
-    return next((one for one in lineage.generations if one.name == named), None)
-
-
-def _head(lineage: Lineage) -> str:
-    return lineage.champion.generation if lineage.champion else ""
 
 
 def _agree(entry: Entry, name: str, got: str, wanted: str) -> None:
@@ -393,3 +272,11 @@ def _agree(entry: Entry, name: str, got: str, wanted: str) -> None:
         raise contradiction(
             entry, f"contradicts the ledger before it: {name} should be {wanted or 'empty'}", got or "empty"
         )
+
+
+def _agree_on_corpus(lineage: Lineage, cycle: Cycle, entry: Entry) -> None:
+    """A root is held against nothing, so it begins a line on another corpus; all else stays on its champion's."""
+    corpus = cycle.opened.corpus
+    if lineage.champion and bool(cycle.opened.parent) != (corpus == lineage.corpus):
+        what = "leaves the corpus of its line" if cycle.opened.parent else "begins a line on the corpus that it has"
+        raise contradiction(entry, what, corpus)

@@ -80,7 +80,8 @@ def _directory(root: Path, domain: str, name: str) -> Path:
     from aams.errors import failure
     from safety.archive import generation_path
     from safety.ledger import read_ledger
-    from safety.state import Lineage, fold
+    from safety.lineage import Lineage
+    from safety.state import fold
 
     generations = fold(read_ledger(root)).lineages.get(domain, Lineage()).generations
     for generation in generations:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aams.experiments import Experiment
     from safety.ledger import Recorded
-    from safety.state import Lineage
+    from safety.lineage import Lineage
 
 AXES = ("fitness", "validation", "parameters", "flops", "memory")
 """`aams.plots.numbers.AXES`, written out: the parser is built without it."""
@@ -106,7 +106,8 @@ def _see(args: argparse.Namespace) -> _Seen:
     from aams.exports import kind_of, need
     from aams.plots.style import FORMATS
     from safety.ledger import read_ledger
-    from safety.state import Lineage, fold
+    from safety.lineage import Lineage
+    from safety.state import fold
 
     kind_of(args.out, FORMATS)
     need("matplotlib")

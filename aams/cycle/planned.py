@@ -13,15 +13,16 @@ from aams.canonical import to_data
 from aams.cycle.lab import CACHE, Lab, baseline, proposed_specs, spec_file
 from aams.dispatch import Plan, declare, plan_runs
 from aams.errors import failure
-from aams.records import Cost, Inputs, Spec, Stage
+from aams.records import Cost, Finding, Inputs, Spec, Stage
 from compiler import spec as specs
 from compiler.cost import estimate
-from domains import DOMAINS, prepare
+from domains import DOMAINS, find_corpus, prepare
 from domains.base import Prepared
 from safety.archive import archived_manifest
 from safety.events import Frozen
+from safety.gates.data import check_corpus
 from safety.lifecycle import Cycle
-from safety.state import Generation
+from safety.lineage import Generation
 
 MADE_HERE = ("digests", "files")
 """Parts of a manifest's inputs that are made from this checkout's files; all others follow from the ledger."""
@@ -64,8 +65,10 @@ def check_frozen(lab: Lab, plan: Plan, frozen: Inputs, prepared: Prepared, but: 
         but: names of digests that may differ.
 
     Raises:
-        AamsError: it was not, naming the first thing that differs.
+        AamsError: it was not, naming the first thing that differs; or its data was never to be trained on.
     """
+    for found in _against_data(lab, plan, prepared):
+        raise failure(f"gate {found.gate}: {found.what}", found.got, found.advice, path=found.subject)
     files = bundle.contents(plan.specs, prepared.interface, prepared.arrays)
     got, wanted = to_data(frozen), to_data(declare(plan, prepared, lab.contract, files))
     advice = f"restore it, or close the cycle: aams abandon {plan.cycle}"
@@ -76,6 +79,13 @@ def check_frozen(lab: Lab, plan: Plan, frozen: Inputs, prepared: Prepared, but: 
     for part in wanted:
         if part not in MADE_HERE and got[part] != wanted[part]:
             raise failure("is not what this cycle was to train", str(got[part])[:200], advice, path=part)
+
+
+def _against_data(lab: Lab, plan: Plan, prepared: Prepared) -> tuple[Finding, ...]:
+    """What the contract has against a bundle's corpus; only a root has to begin on the active one."""
+    corpus = find_corpus(plan.domain, prepared.corpus_id)
+    active = find_corpus(plan.domain).id if plan.stage == "root" else corpus.id
+    return check_corpus(plan.domain, corpus.id, corpus.source, active, lab.contract)
 
 
 def check_archived(lab: Lab, cycle: Cycle) -> None:

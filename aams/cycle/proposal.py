@@ -36,8 +36,8 @@ from safety.events import Attempted, Frozen, Opened, Proposed, ProposedChild, Re
 from safety.gates import check_gates
 from safety.gates.base import Proposal
 from safety.lifecycle import Cycle, is_accepted
+from safety.lineage import Lineage
 from safety.manifest import manifest_digest, new_nonce
-from safety.state import Lineage
 
 ELSEWHERE = "propose"
 """Trigger of a cycle whose bundle is trained by somebody else than the command that opened it."""

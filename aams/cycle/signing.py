@@ -14,10 +14,10 @@ from safety.endorsement import check_in_line, promoted
 from safety.events import Signed
 from safety.keyfiles import local_key
 from safety.ledger import tips
+from safety.lineage import Champion
 from safety.signatures import UNVERSIONED, Statement, check, sign
 from safety.signers import ALLOWED_SIGNERS, Role, revoked_fingerprints, revoked_path
 from safety.sshkeygen import have_ssh_keygen
-from safety.state import Champion
 
 
 def can_sign(lab: Lab, role: Role) -> bool:

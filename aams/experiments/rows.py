@@ -32,7 +32,8 @@ from safety.events import (
     Verdict,
 )
 from safety.ledger import Recorded
-from safety.state import Generation, State, fold
+from safety.lineage import Generation
+from safety.state import State, fold
 
 CONFIDENCE = 0.95
 

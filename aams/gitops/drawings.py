@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from compiler.identity import full
-from safety.state import Lineage
+from safety.lineage import Lineage
 
 NEIGHBOURS = 6
 STYLES = (

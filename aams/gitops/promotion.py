@@ -130,7 +130,11 @@ def _reviewed(shop: Workshop, cycle: Cycle) -> Reviewed:
     found = approval(shop.lab.contract, repository.reviews(pulls[-1].number), pulls[-1].sha) if pulls else None
     if found is None:
         what = f"{cycle.domain}/{generation} was merged without an allowed person's approval"
-        raise failure(what, f"#{pulls[-1].number}" if pulls else "no pull request", "find out how, and roll it back")
+        raise failure(
+            what,
+            f"#{pulls[-1].number}" if pulls else "no pull request",
+            "find out how; an owner stands up for it, or reverts the merge",
+        )
     name = tag_of(cycle.domain, generation)
     if cycle.recalled:
         name = f"{name}-recalled-{cycle.id.rpartition('-')[2]}"

@@ -15,7 +15,8 @@ from aams.github.releases import Release
 from aams.github.repository import Repository
 from safety import store
 from safety.ledger import read_ledger
-from safety.state import Generation, Lineage, fold
+from safety.lineage import Generation, Lineage
+from safety.state import fold
 
 
 def tag_of(domain: str, generation: str) -> str:

@@ -18,7 +18,7 @@ from aams.records import Stage, Standing
 from evaluator.arbiter import gains_of
 from evaluator.statistics import e_path
 from safety.events import Looked, Verdict
-from safety.state import Lineage
+from safety.lineage import Lineage
 
 Axis = Literal["fitness", "validation", "parameters", "flops", "memory"]
 AXES: tuple[Axis, ...] = get_args(Axis)

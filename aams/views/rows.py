@@ -30,7 +30,8 @@ from safety.events import (
     facts_of,
 )
 from safety.ledger import Recorded
-from safety.state import Lineage, State, fold
+from safety.lineage import Lineage
+from safety.state import State, fold
 
 DIGITS = 6
 """Of an e-value."""

@@ -16,7 +16,8 @@ from aams.views.rows import best_child, is_attempt, mutations_of
 from evaluator.statistics import binomial_interval, level
 from safety.checkpoint import take
 from safety.ledger import Recorded
-from safety.state import Lineage, State
+from safety.lineage import Lineage
+from safety.state import State
 
 NEWEST_ROWS = 80
 BEST_ROWS = 40

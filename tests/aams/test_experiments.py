@@ -22,7 +22,7 @@ from aams.records import Cost, Finding, Scores
 from aams.views import experiments as view_rows
 from safety.events import Closed, Ending, Facts, Looked, Proposed, Refusal, RunSummary, Trained, TrialScore, Verdict
 from safety.ledger import read_ledger
-from safety.state import Status
+from safety.lineage import Status
 
 WITHOUT_A_TRIAL = {"rolled-back", "explored", "nothing-to-try"}
 COST = Cost(1000, 2, 6, 0, 32, 192, 4, 16)

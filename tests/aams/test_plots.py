@@ -21,7 +21,8 @@ from aams.records import Cost, Mutation
 from evaluator.statistics import e_path
 from safety.events import Facts, Looked, Proposed, Verdict
 from safety.ledger import Recorded
-from safety.state import Lineage, fold
+from safety.lineage import Lineage
+from safety.state import fold
 
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed: requirements/plot.lock")
 

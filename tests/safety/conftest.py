@@ -41,11 +41,12 @@ from safety.keyfiles import local_key
 from safety.keys import make_keys
 from safety.ledger import Recorded, append, next_entry, read_ledger, recorded_as, tips
 from safety.lifecycle import RECHALLENGE
+from safety.lineage import Lineage
 from safety.seal import seal
 from safety.signatures import Statement, check, sign
 from safety.signers import ALLOWED_SIGNERS, Role
 from safety.sshkeygen import have_ssh_keygen
-from safety.state import Lineage, State, fold
+from safety.state import State, fold
 from safety.store import put
 
 CONTRACT = hashlib.sha256(b"contract").hexdigest()

@@ -24,7 +24,8 @@ from safety.eligibility import (
 )
 from safety.events import Ending, Opened
 from safety.lifecycle import Cycle
-from safety.state import Champion, Lineage, State
+from safety.lineage import Champion, Lineage
+from safety.state import State
 
 CONTRACT = load_contract(Path(__file__).parents[2] / CONTRACT_PATH)
 SINCE, NOW = "2026-11-20T01:00:00Z", "2026-11-21T01:00:00Z"

@@ -73,10 +73,37 @@ def test_domains_do_not_touch_each_other(lab: Any) -> None:
 
 
 def test_a_new_root_begins_a_new_line_and_counts_on(lab: Any) -> None:
-    lab.begin("fresh", "other baseline", recall=0.4)
+    lab.begin("fresh", "other baseline", "corpus-b", recall=0.4)
     lineage = lab.state.lineages["language"]
     assert (lineage.champion.generation, lineage.root.generation, lineage.best_recall) == ("G003", "G003", 0.4)
     assert lineage.tried == {sha("other baseline")}
+
+
+def test_a_root_on_the_corpus_of_its_line_would_be_held_against_nothing(lab: Any) -> None:
+    lab.open("fresh", "")
+    lab.record("fresh", Attempted("G003", ""))
+    with pytest.raises(LedgerError, match=r"fresh/02-attempted.*begins a line on the corpus that it has; got corpus-a"):
+        _ = lab.state
+
+
+def test_a_root_that_waited_while_another_began_its_line_is_not_approved(lab: Any) -> None:
+    lab.open("late", "", "corpus-b")
+    lab.record("late", Attempted("G003", ""))
+    lab.train("late", "root", "other baseline")
+    lab.record("late", lab.say.looked("G003", root=True), lab.verdict("G003", "other baseline", "accepted", root=True))
+    lab.begin("fresh", "third baseline", "corpus-b")
+    lab.record("late", lab.say.approved("G003", "G004"))
+    with pytest.raises(LedgerError, match=r"late/\d+-approved.*begins a line on the corpus that it has"):
+        _ = lab.state
+
+
+def test_a_child_stays_on_the_corpus_of_its_champion(lab: Any) -> None:
+    lab.open("fourth", lab.head, "corpus-of-easy-words")
+    lab.record("fourth", lab.say.proposed("more"))
+    lab.train("fourth", "trial", "more")
+    lab.record("fourth", lab.say.screened("more"), lab.say.attempted("G003", "fourth", "more"))
+    with pytest.raises(LedgerError, match=r"fourth/.*attempted.*leaves the corpus of its line; got corpus-of-easy"):
+        _ = lab.state
 
 
 def test_equal_ledgers_fold_to_equal_states(lab: Any) -> None:

@@ -68,6 +68,9 @@ def test_a_champion_stays_outdone_until_somebody_decides_what_follows(line: Any)
     line.record("back once more", line.say.closed("declined"))
     assert (line.lineage.outdone, line.lineage.champion) == (False, declined.champion)
     line.challenge("falls again", "proven")
+    line.challenge("stands after all", "futile")
+    assert not line.lineage.outdone
+    line.challenge("falls at last", "proven")
     line.roll_back("back again", "G000")
     assert not line.lineage.outdone
 

@@ -240,10 +240,9 @@ def test_a_look_by_other_counters_than_the_ledgers_is_refused(line: Any, changed
         _ = line.state
 
 
-@pytest.mark.parametrize("corpora", [["corpus-a"], ["corpus-b", "corpus-a"]])
-def test_a_line_that_comes_back_to_a_corpus_goes_on_spending_its_error_budget(line: Any, corpora: list[str]) -> None:
-    for number, corpus in enumerate(corpora):
-        line.begin(f"again-{number}", f"baseline {number}", corpus)
+def test_a_line_that_comes_back_to_a_corpus_goes_on_spending_its_error_budget(line: Any) -> None:
+    line.begin("fresh", "other baseline", "corpus-b")
+    line.begin("again", "third baseline", "corpus-a")
     assert (line.lineage.attempts, line.lineage.discoveries) == (2, 1)
     line.attempt("next", "more", "rejected")
     assert line.lineage.generations[-1].hypothesis == 3

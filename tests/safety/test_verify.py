@@ -72,10 +72,10 @@ def test_rotten_weights_in_the_store_are_named(lab: Any) -> None:
 
 
 def test_decisions_are_counted_by_whoever_can_recount_them(lab: Any) -> None:
-    report = verify(lab.root, recount=lambda root, ledger: (len(ledger), len(list(root.glob("logs/cycles/*")))))
+    report = verify(lab.root, recount=lambda root, ledger, state: (len(ledger), len(list(root.glob("logs/cycles/*")))))
     assert (report.decisions, report.decisions_elsewhere) == (len(lab.ledger), 4)
 
-    def refuse(root: Path, ledger: Any) -> tuple[int, int]:
+    def refuse(root: Path, ledger: Any, state: Any) -> tuple[int, int]:
         raise LedgerError(Problem("comes out otherwise", file="09-looked.json"))
 
     broken = verify(lab.root, recount=refuse).broken

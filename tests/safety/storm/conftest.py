@@ -25,7 +25,8 @@ from safety.events import (
     Verdict,
 )
 from safety.lifecycle import RECHALLENGE, Cycle
-from safety.state import Lineage, State
+from safety.lineage import Lineage
+from safety.state import State
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Actor:
             planner = RECHALLENGE if plan.kind == "rechallenge" else "mutate-champion"
             if plan.kind == "begin" or not lineage.champion:
                 return self.say.opened("", f"corpus of {name}", planner=planner)
-            return self.say.opened(lineage.champion.generation, planner=planner)
+            return self.say.opened(lineage.champion.generation, lineage.corpus, planner=planner)
         child = f"child of {name}"
         spec = f"twin of {name}" if plan.placebo and cycle.opened.parent else child
         if plan.trick == "seal another child":

@@ -28,8 +28,9 @@ from safety.events import (
     Verdict,
 )
 from safety.ledger import Recorded, recorded_as
+from safety.lineage import Lineage
 from safety.seal import seal
-from safety.state import Lineage, State, add, fold
+from safety.state import State, add, fold
 
 ENDINGS = get_args(Ending)
 WORDS = ("", "G000", "G001", "G002", "accepted", "rejected", "proven", "more", "undecided", "trial", "attempt", "root")
