@@ -32,6 +32,7 @@ class Attempt:
         reported: what its runs reported, by name, as far as that is at hand: the ledger leaves the sealed child out.
         environment: what the last bundle was trained in; None when it never came back.
         time: of its beginning, as its directory has it.
+        contract: the file that it was decided under, so that who comes later can compute the decision again.
     """
 
     spec: Spec
@@ -43,6 +44,7 @@ class Attempt:
     environment: Environment | None
     dossier: Dossier
     time: str
+    contract: bytes
 
 
 def artifacts(attempt: Attempt) -> dict[str, bytes]:
@@ -53,6 +55,7 @@ def artifacts(attempt: Attempt) -> dict[str, bytes]:
     passed = decision.outcome == "accepted"
     return {
         "spec.yaml": attempt.text.encode(),
+        "contract.yaml": attempt.contract,
         "model.py": render(attempt.spec, attempt.interface).encode("ascii"),
         **{manifest_name(batch): canonical_json(to_data(manifest)) for batch, manifest in enumerate(attempt.manifests)},
         "config.json": _json(
@@ -110,11 +113,18 @@ def _metrics(attempt: Attempt) -> dict[str, Any]:
             for trained in attempt.trained
             for run in trained.runs
         ],
-        "cpu_s": round(sum(trained.cpu_s for trained in attempt.trained), 3),
+        "cpu_s": _cpu_s(attempt),
         "environment": to_data(attempt.environment),
         "fingerprints": [trained.fingerprint for trained in attempt.trained],
         "isolation": [trained.isolation for trained in attempt.trained],
     }
+
+
+def _cpu_s(attempt: Attempt) -> float:
+    """What its runs took; where their reports are not at hand, what the ledger has, the child's as its control's."""
+    if not all(run.name in attempt.reported for trained in attempt.trained for run in trained.runs):
+        return round(sum(trained.cpu_s for trained in attempt.trained), 3)
+    return round(sum(run.timing.get("cpu_s", 0.0) for run in attempt.reported.values()), 3)
 
 
 def _interfaces(interface: Interface) -> Mapping[str, bytes]:

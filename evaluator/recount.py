@@ -21,10 +21,12 @@ from aams.records import Decision, Entry, Evidence, Look, Pair, Stage
 from evaluator import arbiter
 from evaluator.fitness import gather_evidence
 from evaluator.screen import screen
+from safety.archive import check_judged, generation_path
 from safety.contract import Contract, load_contracts
-from safety.events import Facts, Looked, Screened, Trained, Verdict, entry_name, facts_of
+from safety.events import Facts, Frozen, Looked, Screened, Trained, Verdict, entry_name, facts_of
 from safety.ledger import Recorded
-from safety.state import Lineage, State, add
+from safety.lineage import Lineage
+from safety.state import State, add
 
 LAST_BIT = 1e-12
 """Relative. A level is recorded as it was computed, unrounded, and machines' logarithms may differ in their last bit.
@@ -114,16 +116,22 @@ def recount(ledger: Sequence[Recorded], contracts: Mapping[str, Contract], cycle
         cycle: the one whose decisions are wanted; "" for all.
 
     Raises:
-        LedgerError: naming the first entry that says something else than comes out, or that contradicts the ledger.
+        LedgerError: naming the first entry that says something else than comes out, that contradicts the ledger, or
+            that promotes what can't be computed again.
     """
     state, decisions, elsewhere = State(), 0, 0
     said: dict[str, list[Facts]] = {}
+    unheld: dict[str, str] = {}
     promoted: dict[str, Mapping[str, _Promoted]] = {}
     for place, recorded in enumerate(ledger):
         entry = recorded.entry
         state = add(state, recorded)
         known = _known(entry, promoted)
         if entry.event == "approved":
+            if cycle == "" and entry.cycle in unheld:
+                what = "promotes what was decided under a contract that is not at hand"
+                advice = "fetch the whole history, or restore specs/history from Git, and roll back what was promoted"
+                raise LedgerError(Problem(what, unheld[entry.cycle], advice, entry_name(entry)))
             known = {**known, entry.domain: _Promoted(place, state.lineages[entry.domain])}
         promoted[recorded.digest] = known
         if cycle not in ("", entry.cycle) or entry.event not in ("trained", "screened", "looked", "verdict"):
@@ -136,18 +144,31 @@ def recount(ledger: Sequence[Recorded], contracts: Mapping[str, Contract], cycle
             decisions += 1
         elif not isinstance(facts, Trained):
             elsewhere += 1
+            unheld[entry.cycle] = entry.contract
         own.append(facts)
     return Recount(decisions, elsewhere)
 
 
-def recount_in(root: Path, ledger: Sequence[Recorded]) -> Recount:
-    """`recount` with the contracts that a repository and its history hold.
+def recount_in(root: Path, ledger: Sequence[Recorded], state: State) -> Recount:
+    """`recount` with the contracts that a repository and its history hold; and what was judged is what is archived.
+
+    Args:
+        state: what the ledger adds up to.
 
     Raises:
         LedgerError: naming the first entry that says something else than comes out.
-        AamsError: the contract in force is broken.
+        AamsError: the contract in force is broken, or an archive is of something else than was judged.
     """
-    return recount(ledger, load_contracts(root, {entry.contract for entry, _ in ledger}))
+    counted = recount(ledger, load_contracts(root, {entry.contract for entry, _ in ledger}))
+    frozen: dict[str, list[Frozen]] = {}
+    for entry, _ in ledger:
+        facts = facts_of(entry) if entry.event == "frozen" else None
+        if isinstance(facts, Frozen) and facts.stage != "trial":
+            frozen.setdefault(entry.cycle, []).append(facts)
+    for domain, lineage in state.lineages.items():
+        for one in [one for one in lineage.generations if one.archive]:
+            check_judged(generation_path(root, domain, one.directory), one.spec, frozen.get(one.cycle, ()))
+    return counted
 
 
 class _Promoted(NamedTuple):

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from aams.canonical import SHA256, sha256
 from aams.errors import AamsError, Problem, failure
 from aams.files import digest_file, is_leftover, list_files, read_bounded, sync_directory
 from aams.records import Manifest
+from compiler import spec as specs
 from safety import store
 from safety.events import Frozen
 from safety.manifest import manifest_digest, read_manifest
@@ -34,6 +35,7 @@ ARTIFACTS = frozenset(
         "MODEL_CARD.md",
         "STATUS",
         "config.json",
+        "contract.yaml",
         "data_delta.sha256",
         "manifest.json",
         "metrics.json",
@@ -76,6 +78,23 @@ def archived_manifest(directory: Path, frozen: Frozen) -> Manifest:
             "is not the manifest that the ledger names", frozen.manifest, "restore it from Git", file=str(path)
         )
     return manifest
+
+
+def check_judged(directory: Path, spec: str, frozen: Iterable[Frozen]) -> None:
+    """See that a generation's directory is of what was judged, and not only whole.
+
+    Args:
+        spec: id of what its verdict is about.
+        frozen: the bundles that its verdict rests on.
+
+    Raises:
+        AamsError: a manifest is not the one on record, or `spec.yaml` is another spec.
+    """
+    for one in frozen:
+        archived_manifest(directory, one)
+    found = specs.read(directory / "spec.yaml")
+    if found.id != spec:
+        raise failure(f"should be the spec {spec}", found.id, "restore it from Git", file=str(directory / "spec.yaml"))
 
 
 def generation_path(root: Path, domain: str, directory: str) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -23,6 +23,7 @@ from aams.records import Budget
 from aams.strict import MAX_YAML_BYTES, read_yaml
 
 CONTRACT_PATH = "safety/contract.yaml"
+ARCHIVED = "specs/history/*/*/contract.yaml"
 SCHEMA_FILE = Path(__file__).with_name("contract.schema.json")
 
 
@@ -176,7 +177,7 @@ def load_contract(path: Path) -> Contract:
 
 
 def load_contracts(root: Path, wanted: Collection[str]) -> dict[str, Contract]:
-    """Contracts by digest: the one in force, and those wanted that were in force before, as far as Git knows them.
+    """Contracts by digest: the one in force, and those wanted that were, from the archives of generations and from Git.
 
     An earlier one that does not fit today's schema is left out. A bare ledger, without a contract, has none in force.
 
@@ -187,8 +188,7 @@ def load_contracts(root: Path, wanted: Collection[str]) -> dict[str, Contract]:
     present = [load_contract(place)] if place.exists() else []
     found = {contract.digest: contract for contract in present}
     missing = set(wanted) - found.keys()
-    for commit in git.commits_that_changed(root, CONTRACT_PATH) if missing else ():
-        content = git.tracked_bytes(root, commit, CONTRACT_PATH) or b""
+    for content in _earlier(root) if missing else ():
         if sha256(content) in missing:
             missing.remove(sha256(content))
             with contextlib.suppress(AamsError):
@@ -196,6 +196,13 @@ def load_contracts(root: Path, wanted: Collection[str]) -> dict[str, Contract]:
         if not missing:
             break
     return found
+
+
+def _earlier(root: Path) -> Iterator[bytes]:
+    for archived in sorted(root.glob(ARCHIVED)):
+        yield read_bounded(archived, MAX_YAML_BYTES)
+    for commit in git.commits_that_changed(root, CONTRACT_PATH):
+        yield git.tracked_bytes(root, commit, CONTRACT_PATH) or b""
 
 
 def _read(content: bytes, path: Path) -> Contract:

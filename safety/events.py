@@ -174,6 +174,8 @@ class Trained:
         fingerprint: digest of the environment that the trained bytes depend on.
         used_flops: training FLOPs of the steps that were taken; what was reserved beyond them is free again. An
             attempt's are all that was reserved, as its steps would tell what its child costs.
+        cpu_s: of all runs; of an attempt's child as much as of its control, as its own might tell it from its parent.
+        wall_s: of the bundle as a whole.
     """
 
     stage: Stage

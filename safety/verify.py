@@ -18,8 +18,9 @@ from safety.archive import HASHES, HISTORY, check_generation, generation_path
 from safety.endorsement import check_promotions
 from safety.head import MAX_HEAD_BYTES, SPECS, champion_path, head_path, named_by_head
 from safety.ledger import Recorded, read_ledger
+from safety.lineage import Generation
 from safety.sshkeygen import have_ssh_keygen
-from safety.state import Generation, State, fold
+from safety.state import State, fold
 
 MAX_VIEW_BYTES = 64 * 1024 * 1024
 
@@ -49,7 +50,7 @@ class Report:
 def verify(
     root: Path,
     views: Mapping[str, tuple[bytes | None, ...]] | None = None,
-    recount: Callable[[Path, tuple[Recorded, ...]], tuple[int, int]] | None = None,
+    recount: Callable[[Path, tuple[Recorded, ...], State], tuple[int, int]] | None = None,
 ) -> Report:
     """Check a repository.
 
@@ -57,7 +58,8 @@ def verify(
         root: of the repository.
         views: what each compiled view may hold, by its path below the root, None where it may be absent; those who
             compile them know.
-        recount: computes decisions again, as those who decide can: how many hold, and how many it could not recount.
+        recount: computes decisions again, as those who decide can, and holds the archives against what was judged: how
+            many hold, and how many it could not recount.
     """
     report = Report()
     try:
@@ -65,7 +67,7 @@ def verify(
         state = fold(ledger)
         report = replace(report, entry_count=len(ledger))
         if recount:
-            held, elsewhere = recount(root, ledger)
+            held, elsewhere = recount(root, ledger, state)
             report = replace(report, decisions=held, decisions_elsewhere=elsewhere)
         if have_ssh_keygen():
             report = replace(report, promotions=check_promotions(root, ledger))

@@ -9,19 +9,23 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from aams.canonical import sha256
 from aams.cycle.approval import approve, conclude, decline, reveal
 from aams.cycle.desk import Desk, kept_results, left_behind, set_up
 from aams.cycle.lab import Ended, Lab, baseline_text
 from aams.cycle.sealed import SealError, sealed_child
 from aams.errors import AamsError, failure
+from aams.files import read_bounded
 from aams.generation import Attempt, artifacts
 from aams.records import Decision, Evidence, Manifest, Mutation
+from aams.strict import MAX_YAML_BYTES
 from domains import find_corpus
 from evaluator import arbiter
 from evaluator.recount import first_weights, law_violations, verdict_of
 from evaluator.report import Dossier
 from evaluator.results import Environment
 from safety.archive import archive_generation, generation_path
+from safety.contract import CONTRACT_PATH
 from safety.events import Ending, Frozen, Trained
 from safety.lifecycle import Cycle
 from safety.manifest import manifest_digest, read_manifest
@@ -59,11 +63,19 @@ def pronounce(desk: Desk, evidence: Evidence | None, decision: Decision, environ
         environment=environment,
         dossier=_dossier(desk, own.id, mutations, evidence, decision, isolation),
         time=generation.directory.partition("-")[2],
+        contract=_contract_in_force(lab),
     )
     archive = archive_generation(lab.root, inputs.domain, generation.directory, artifacts(attempt), weights)
     verdict = verdict_of(name, own.id, facts, evidence, decision, archive)
     lab.record(inputs.cycle, inputs.domain, verdict)
     return conclude(lab, lab.state.open_cycles[inputs.cycle])
+
+
+def _contract_in_force(lab: Lab) -> bytes:
+    content = read_bounded(lab.root / CONTRACT_PATH, MAX_YAML_BYTES)
+    if sha256(content) != lab.contract.digest:
+        raise failure("changed while a decision was made by it", advice="run the command again", file=CONTRACT_PATH)
+    return content
 
 
 def is_the_arbiters(desk: Desk) -> bool:

@@ -15,11 +15,15 @@ import pytest
 import domains
 from aams.canonical import canonical_json, digest, sha256, to_data
 from aams.cli import main
-from aams.records import Cost, Criterion, Entry, Fitness, Look, Mutation, Pair, Scores, Stage
+from aams.records import Cost, Criterion, Entry, Envelope, Fitness, Inputs, Look, Mutation, Pair, Run, Scores, Stage
 from aams.strict import read_json
 from aams.views import write_views
 from compiler import spec as specs
-from safety.archive import ARTIFACTS, archive_generation
+from evaluator import arbiter
+from evaluator.recount import evidence_on, verdict_of
+from evaluator.screen import screen
+from safety.archive import ARTIFACTS, archive_generation, manifest_name
+from safety.contract import CONTRACT_PATH, load_contract
 from safety.events import (
     Approved,
     Attempted,
@@ -38,21 +42,27 @@ from safety.events import (
     TrialScore,
     Verdict,
     event_name,
+    facts_of,
 )
 from safety.head import heal
 from safety.keyfiles import held_key
 from safety.keys import make_keys
 from safety.ledger import Recorded, append, entry_bytes, next_entry, read_ledger, tips
+from safety.lineage import Lineage
+from safety.manifest import freeze, manifest_digest
 from safety.seal import seal
 from safety.signatures import Statement, check, sign
 from safety.signers import ALLOWED_SIGNERS, Role
 from safety.sshkeygen import have_ssh_keygen
-from safety.state import Lineage, fold
+from safety.state import fold
 from safety.store import put
 
 Course = Literal["accepted", "rejected", "placebo", "declined"]
 
 CONTRACT = "c" * 64
+CONTRACT_IN_FORCE = Path(__file__).parents[2] / CONTRACT_PATH
+IN_FORCE = load_contract(CONTRACT_IN_FORCE)
+ENVELOPE = Envelope("0" * 64, "2026-11-21T01:40:00Z", "2026-11-22T01:40:00Z", "")
 RESULTS = "3" * 64
 COST = Cost(1000, 2, 6, 0, 32, 192, 4, 16)
 ENVIRONMENT = {
@@ -236,24 +246,44 @@ class Lab:
         """Record an accepted cycle that tried a spec: the root for number 0."""
         name, generation, now = f"cycle-{number}", f"G{number:03d}", f"2026-11-21T01:0{number}:00Z"
         spec, parent = specs.parse(text.encode(), "spec.yaml").id, f"G{number - 1:03d}"
-        told = self.tell.whole_cycle(generation, parent=parent, child=spec) if number else self.tell.root(spec)
+        told = (
+            self.tell.whole_cycle(generation, parent=parent, child=spec, batches=2) if number else self.tell.root(spec)
+        )
         for facts in told:
-            ledger, done = read_ledger(self.root), self._done(self.tell.own(name, facts), text, now)
-            append(self.root, next_entry(ledger, name, done, "language", CONTRACT, now))
+            ledger, done = read_ledger(self.root), self._done(name, self.tell.own(name, facts), text, now)
+            append(self.root, next_entry(ledger, name, done, "language", IN_FORCE.digest, now))
         heal(self.root, fold(read_ledger(self.root)))
         write_views(self.root, read_ledger(self.root))
 
-    def _done(self, facts: Facts, text: str, now: str) -> Facts:
-        """What is told, with the signature or the archive it tells of."""
+    def _done(self, cycle: str, facts: Facts, text: str, now: str) -> Facts:
+        """What is told, with the signature, the decision or the archive it tells of."""
+        own = [facts_of(entry) for entry, _ in read_ledger(self.root) if entry.cycle == cycle]
         match facts:
             case Frozen() if facts.proposer:
+                facts = replace(facts, manifest=manifest_digest(inputs_of(cycle, facts.stage, facts.batch)))
                 return replace(facts, proposer=self._signed(facts.proposer, facts.manifest, now))
+            case Trained() if facts.stage != "trial":
+                name = self.lineage.generations[-1].name
+                weights = sha256(f"weights of {name}".encode()) if facts.batch == 0 else digest([name, facts.batch])
+                return replace(facts, weights={f"child-{4 * facts.batch}": weights})
+            case Screened():
+                trials = {score.spec: score.accuracy for score in facts.scores}
+                return screen(facts.control, trials, IN_FORCE.promotion.screen_margin)
+            case Looked() if facts.look:
+                pairs = [pair for one in (*own, facts) if isinstance(one, Looked) for pair in one.pairs]
+                look = arbiter.look_at(IN_FORCE, pairs, facts.look.attempt, self.lineage.discoveries)
+                return replace(facts, look=look, standing=look.standing)
             case Verdict():
-                archive, weights = self._archive(text)
-                return replace(facts, archive=archive, weights=weights)
+                evidence = evidence_on(own, self.lineage, IN_FORCE)
+                archive = self._archive(cycle, own, text)
+                return verdict_of(
+                    facts.generation, facts.spec, own, evidence, arbiter.decide(IN_FORCE, evidence), archive
+                )
             case Approved():
                 frozen = [entry for entry, _ in read_ledger(self.root) if entry.event == "frozen"]
-                return replace(facts, approver=self._signed(facts.approver, frozen[-1].facts["manifest"], now))
+                results = digest([one.results for one in own if isinstance(one, Trained) and one.stage != "trial"])
+                told = replace(facts.approver, statement=replace(facts.approver.statement, results=results))
+                return replace(facts, approver=self._signed(told, frozen[-1].facts["manifest"], now))
         return facts
 
     def _signed(self, told: Signed, manifest: str, now: str) -> Signed:
@@ -266,22 +296,49 @@ class Lab:
         signer = check(statement, signature, self.root / ALLOWED_SIGNERS, now)
         return Signed(statement, signature, signer.principal, signer.fingerprint)
 
-    def _archive(self, text: str) -> tuple[str, str]:
-        """Archive the newest generation; gives the digests of its archive and its weights."""
+    def _archive(self, cycle: str, own: Sequence[Facts], text: str) -> str:
+        """Archive the newest generation; gives the digest of its archive."""
         generation = self.lineage.generations[-1]
         artifacts = {name: f"{name}\n".encode() for name in {*ARTIFACTS, "tokenizer.json"}}
         artifacts |= {
             "spec.yaml": text.encode(),
+            "contract.yaml": CONTRACT_IN_FORCE.read_bytes(),
             "metrics.json": canonical_json({"schema_version": 1, "cost": to_data(COST), "environment": ENVIRONMENT}),
             "parent_gen.txt": f"{generation.parent or 'none'}\n".encode(),
             "EVAL.md": b"# Why\n\nred \x1b[31m alert\n",
         }
+        for one in [one for one in own if isinstance(one, Frozen) and one.stage != "trial"]:
+            manifest = freeze(inputs_of(cycle, one.stage, one.batch), ENVELOPE)
+            artifacts[manifest_name(one.batch)] = canonical_json(to_data(manifest))
         returned = self.root / "returned.safetensors"
         returned.write_bytes(f"weights of {generation.name}".encode())
         weights = sha256(returned.read_bytes())
         put(self.root, returned, weights)
         returned.unlink()
-        return archive_generation(self.root, "language", generation.directory, artifacts, weights), weights
+        return archive_generation(self.root, "language", generation.directory, artifacts, weights)
+
+
+def inputs_of(cycle: str, stage: Stage, batch: int) -> Inputs:
+    """What a bundle of a cycle was frozen with, as far as anybody asks."""
+    return Inputs(
+        schema_version=1,
+        cycle=cycle,
+        stage=stage,
+        batch=batch,
+        domain="language",
+        generation="",
+        sealed="",
+        parent="",
+        parent_weights="",
+        corpus="corpus-a",
+        digests={},
+        files={},
+        runs=(Run("child-0", "child", 0, Tell.SPEC, 11, 90),),
+        rungs=(),
+        compute_flops=10**9,
+        budget=IN_FORCE.budget,
+        confinement=IN_FORCE.confinement,
+    )
 
 
 class Read:

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
+import domains
 from aams.cli import main
+from aams.errors import AamsError, LedgerError
 from aams.views import write_views
+from evaluator.recount import recount_in
+from safety.ledger import read_ledger
 from safety.signers import ALLOWED_SIGNERS
 from safety.sshkeygen import have_ssh_keygen
+from safety.state import fold
 
 Answer = Callable[..., str]
 Captured = pytest.CaptureFixture[str]
@@ -75,12 +80,37 @@ def test_verify_names_what_is_broken_and_ends_with_1(
 @pytest.mark.skipif(not have_ssh_keygen(), reason="needs ssh-keygen")
 def test_verify_checks_both_keys_of_every_promotion(recorded_lab: Path, tmp_path: Path, answer: Answer) -> None:
     verified = answer("verify", "--root", str(recorded_lab))
-    assert "0 decisions recounted, 5 made under another contract, 2 promotions signed by two keys" in verified
+    assert "6 decisions recounted, 2 promotions signed by two keys" in verified
     shutil.copytree(recorded_lab, tmp_path / "lab")
     path = tmp_path / "lab" / ALLOWED_SIGNERS
     path.write_text("".join(line for line in path.read_text().splitlines(True) if "ann-verdict" not in line))
     complaint = answer("verify", "--root", str(tmp_path / "lab"), status=1)
     assert "logs/cycles/cycle-0/07-approved.json: a signature is refused: its key is unknown" in complaint
+
+
+def test_an_archive_of_something_else_than_was_judged_is_named(recorded_lab: Path, tmp_path: Path) -> None:
+    root = tmp_path / "lab"
+    shutil.copytree(recorded_lab, root)
+    ledger = read_ledger(root)
+    assert recount_in(root, ledger, fold(ledger)) == (6, 0)
+    (child,), (parent,) = root.glob("specs/history/language/G001-*"), root.glob("specs/history/language/G000-*")
+    others = {
+        "spec.yaml": Path(domains.__file__).parent / "vision/baseline.yaml",
+        "manifest-1.json": parent / "manifest.json",
+    }
+    for name, other in others.items():
+        (child / name).rename(tmp_path / name)
+        shutil.copy(other, child / name)
+        with pytest.raises(AamsError) as refused:
+            recount_in(root, ledger, fold(ledger))
+        assert refused.value.problems[0].file == str(child / name)
+        (child / name).unlink()
+        (tmp_path / name).rename(child / name)
+    (child / "contract.yaml").unlink()
+    assert recount_in(root, ledger, fold(ledger)) == (6, 0), "the root's archive holds it too"
+    (parent / "contract.yaml").unlink()
+    with pytest.raises(LedgerError, match="promotes what was decided under a contract that is not at hand"):
+        recount_in(root, ledger, fold(ledger))
 
 
 def test_a_checkpoint_that_was_kept_elsewhere_vouches_for_the_ledger(

@@ -37,10 +37,11 @@ from safety.events import (
 )
 from safety.ledger import Recorded, next_entry, recorded_as
 from safety.lifecycle import RECHALLENGE
+from safety.lineage import Lineage
 from safety.seal import seal
 from safety.signatures import Statement
 from safety.signers import Role
-from safety.state import Lineage, fold
+from safety.state import fold
 
 CONTRACT = load_contract(Path(__file__).parents[2] / CONTRACT_PATH)
 STRICTER = replace(
@@ -329,11 +330,20 @@ def test_each_decision_is_held_against_the_contract_it_was_made_under(decided: D
     decided.contract = STRICTER
     decided.attempt("second", LOSSES)
     assert recount(decided.ledger, KNOWN) == Recount(decisions=6, elsewhere=3)
-    assert recount(decided.ledger, {STRICTER.digest: STRICTER}) == Recount(decisions=3, elsewhere=6)
     assert recount(decided.ledger, {**KNOWN, STRICTER.digest: STRICTER}) == Recount(decisions=9, elsewhere=0)
     disguised = {CONTRACT.digest: CONTRACT, STRICTER.digest: CONTRACT}
     with pytest.raises(LedgerError, match=r"second/05-screened.json: .* margin comes out as"):
         recount(decided.ledger, disguised)
+
+
+def test_nothing_is_promoted_by_what_nobody_can_compute_again(decided: Decided) -> None:
+    with pytest.raises(LedgerError, match=r"root/\d+-approved.json: promotes what was decided under a contract"):
+        recount(decided.ledger, {})
+    decided.contract = STRICTER
+    decided.attempt("second", GAINS, GAINS)
+    assert decided.last(Verdict).outcome == "accepted"
+    with pytest.raises(LedgerError, match=r"second/\d+-approved.json: promotes .* got ffff"):
+        recount(decided.ledger, KNOWN)
 
 
 @pytest.mark.parametrize("knows", [False, True])
