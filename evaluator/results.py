@@ -25,6 +25,8 @@ SCHEMA_VERSION = 1
 MAX_RESULTS_BYTES = 4 * 1024 * 1024
 CURVE_POINTS = 64
 MAX_VIOLATIONS = 100
+MOST = 10**15
+"""Of anything that was measured, in its unit; sums of it are numbers still."""
 TIMINGS = frozenset({"wall_s", "cpu_s", "train_cpu_s", "latency_ms", "peak_memory_bytes"})
 STATUSES = ("finished", "stopped", "failed", DROPPED)
 
@@ -195,7 +197,7 @@ def _check_whole(results: Results, manifest: Manifest, path: Path) -> None:
     )
     _must(path, "environment.threads", results.environment.threads >= 1, "must be at least 1")
     _must(path, "timing.started_at", is_time(results.timing.started_at), "must be UTC, like 2026-11-21T01:40:00Z")
-    _must(path, "timing.wall_s", results.timing.wall_s >= 0, "must not be negative")
+    _must(path, "timing.wall_s", 0 <= results.timing.wall_s <= MOST, f"must be from 0 to {MOST:,}")
 
 
 def _check_run(result: RunResult, run: Run, cost: Cost, path: Path) -> None:
@@ -227,7 +229,8 @@ def _check_run(result: RunResult, run: Run, cost: Cost, path: Path) -> None:
     _must(path, f"{at}.validation.accuracy", 0 <= result.validation.accuracy <= 1, "must lie in [0, 1]")
     _must(path, f"{at}.validation.bits", result.validation.bits >= 0, "must not be negative")
     _must(path, f"{at}.timing", set(result.timing) <= TIMINGS, f"must be of {', '.join(sorted(TIMINGS))}")
-    _must(path, f"{at}.timing", all(time >= 0 for time in result.timing.values()), "must not be negative")
+    is_possible = all(0 <= time <= MOST for time in result.timing.values())
+    _must(path, f"{at}.timing", is_possible, f"must be from 0 to {MOST:,}")
     if is_finished:
         _must(
             path,
@@ -263,8 +266,8 @@ def _check_log(result: RunResult, run: Run, path: Path, at: str) -> None:
     """See that the losses are such as a training of these steps leaves behind: a claim still, but a possible one."""
     interval = -(-run.steps // CURVE_POINTS)
     planned = [*range(interval, run.steps, interval), run.steps]
-    steps = [point[0] for point in result.curve if len(point) == 2]
-    is_due = steps == planned[: len(result.curve)] and (not steps or steps[-1] <= result.steps)
+    steps = [point[0] if len(point) == 2 else -1 for point in result.curve]
+    is_due = steps == planned[: len(steps)] and (not steps or steps[-1] <= result.steps)
     is_whole = result.status != "finished" or len(steps) == len(planned)
     _must(path, f"{at}.curve", is_due and is_whole, f"must be [step, loss] at every {interval} of {run.steps} steps")
     losses = [result.loss_first, result.loss_last, *(loss for _, loss in result.curve)]

@@ -87,7 +87,8 @@ def decline(lab: Lab, domain: str, generation: str, reason: str) -> Ended:
 
 
 def _approves(lab: Lab) -> bool:
-    return (lab.approves or lab.contract.autonomy == "autonomous") and can_sign(lab, "verdict")
+    wanted = lab.contract.autonomy == "autonomous" if lab.approves is None else lab.approves
+    return wanted and can_sign(lab, "verdict")
 
 
 def _waiting(lab: Lab, domain: str, generation: str) -> Cycle:

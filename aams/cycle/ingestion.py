@@ -95,7 +95,10 @@ def waiting(lab: Lab, cycle: str) -> Dispatch:
 def _screen(desk: Desk, returned: Returned) -> Ended | None:
     """Step 10 for trials: rank them on validation; the best one may become an attempt, and is handed over."""
     lab, inputs = desk.lab, desk.dispatch.manifest.inputs
-    screened = recorded(lab, inputs.cycle, Screened) or _rank(desk, returned)
+    try:
+        screened = recorded(lab, inputs.cycle, Screened) or _rank(desk, returned)
+    except UnscorableError as error:
+        return lab.end(inputs.cycle, "abandoned", f"no control could be scored: {error.problems[0]}")
     record_once(desk, screened)
     if not screened.passed:
         return lab.end(inputs.cycle, "screened-out", _screen_reason(screened))
@@ -117,9 +120,13 @@ def _screen(desk: Desk, returned: Returned) -> Ended | None:
 def _rank(desk: Desk, returned: Returned) -> Screened:
     splits = lay_out(desk, {"validation": desk.prepared.arrays["validation"]})
     inputs = desk.dispatch.manifest.inputs
-    scores = scored(desk, returned, finished_runs(desk, returned), lambda run: splits)
+    finished = finished_runs(desk, returned)
+    scores = scored(desk, returned, finished, lambda run: splits)
     accuracy = {one.run.name: one.splits["validation"].accuracy for one in scores if isinstance(one, RunScore)}
     controls = [accuracy[run.name] for run in inputs.runs if run.arm == "control" and run.name in accuracy]
+    for run, one in zip(finished, scores, strict=True):
+        if not controls and run.arm == "control" and isinstance(one, ResultError):
+            raise UnscorableError(*one.problems)
     control = sum(controls) / len(controls)
     trials = {run.spec: accuracy.get(run.name) for run in inputs.runs if run.arm == "child"}
     return screen(control, trials, desk.lab.contract.promotion.screen_margin)
@@ -141,7 +148,10 @@ def _rejudge(desk: Desk, returned: Returned) -> Ended | None:
     inputs = desk.dispatch.manifest.inputs
     looked = [one for one in desk.lab.facts(inputs.cycle) if isinstance(one, Looked)]
     if len(looked) <= desk.dispatch.batch:
-        looked.append(_look(desk, returned, looked))
+        try:
+            looked.append(_look(desk, returned, looked))
+        except UnscorableError as error:
+            return desk.lab.end(inputs.cycle, "abandoned", f"it could not be scored: {error.problems[0]}")
         desk.lab.record(inputs.cycle, inputs.domain, looked[-1])
     return confirm(desk, looked[-1])
 
@@ -174,15 +184,14 @@ def _decide(desk: Desk, returned: Returned, finished: set[str]) -> tuple[Evidenc
 
 
 class UnscorableError(ResultError):
-    """A child's run can't be scored: that is the child's fault, and a reason to reject it."""
+    """A run can't be scored, so nothing can be compared. Its results count once, so it ends its cycle."""
 
 
 def _look(desk: Desk, returned: Returned, looked: list[Looked]) -> Looked:
     """Recompute a batch on the holdout, and look at all pairs so far.
 
     Raises:
-        UnscorableError: the child can't be scored.
-        ResultError: the control can't; nothing can be compared.
+        UnscorableError: a run can't be scored.
     """
     inputs, contract = desk.dispatch.manifest.inputs, desk.lab.contract
     scores = _holdout_scores(desk, returned)

@@ -24,7 +24,8 @@ from safety.clock import utc_now
 from safety.contract import CONTRACT_PATH, Contract, load_contract
 from safety.events import Closed, Ending, Facts, Proposed, facts_of
 from safety.ledger import Recorded, append, next_entry, next_time, read_ledger, recorded_as
-from safety.state import Lineage, State, add, fold
+from safety.lineage import Lineage
+from safety.state import State, add, fold
 
 PERSON = "person"
 """Trigger of a cycle that a person runs from its start to its end."""
@@ -67,7 +68,8 @@ class Lab:
     Attributes:
         recorded: its ledger in order; `record` adds to it.
         state: what the ledger adds up to.
-        approves: this command may give the second key where the machine holds one.
+        approves: whether this command gives the second key where the machine holds one; None for what the contract's
+            autonomy says.
         proposed: cycles that are open proposals elsewhere: they count, but what is recorded here never rests on them,
             as each of them may be turned down.
     """
@@ -76,7 +78,7 @@ class Lab:
     contract: Contract
     recorded: list[Recorded]
     state: State
-    approves: bool
+    approves: bool | None
     proposed: frozenset[str] = frozenset()
     _worker: Worker | None = None
 
@@ -166,11 +168,11 @@ class Lab:
 
 
 @contextmanager
-def open_lab(root: Path, approves: bool = False, proposed: frozenset[str] = frozenset()) -> Iterator[Lab]:
+def open_lab(root: Path, approves: bool | None = None, proposed: frozenset[str] = frozenset()) -> Iterator[Lab]:
     """Hold the lab's lock and read its ledger.
 
     Args:
-        approves: whether who runs this command gives the second key too.
+        approves: whether who runs this command gives the second key too; None for what the contract's autonomy says.
         proposed: see `Lab`.
 
     Raises:

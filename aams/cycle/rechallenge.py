@@ -10,7 +10,7 @@ from aams import git
 from aams.canonical import digest
 from aams.cycle.desk import Desk, left_behind, short_of
 from aams.cycle.lab import PERSON, Ended, Lab
-from aams.cycle.next_bundle import proceed
+from aams.cycle.next_bundle import proceed, wants_pairs
 from aams.cycle.rollback import roll_back
 from aams.cycle.signing import can_sign
 from aams.dispatch import Dispatch, pairs_flops
@@ -20,7 +20,7 @@ from safety.clock import utc_now
 from safety.eligibility import within_month
 from safety.events import Looked, Opened
 from safety.lifecycle import RECHALLENGE
-from safety.state import predecessor
+from safety.lineage import predecessor
 
 
 def rechallenge(lab: Lab, domain: str, trigger: str = PERSON) -> Dispatch:
@@ -33,16 +33,18 @@ def rechallenge(lab: Lab, domain: str, trigger: str = PERSON) -> Dispatch:
     champion, before = lineage.champion, predecessor(lineage)
     if champion is None or before is None:
         raise failure(f"there is nothing to challenge in {domain}", advice="a champion needs a predecessor first")
+    request = digest([domain, RECHALLENGE, champion.generation])
     for cycle in [one for one in lab.state.open_cycles.values() if one.domain == domain]:
         found = left_behind(lab, cycle)
         if found and found.stage == "rechallenge":
             return found
+        if cycle.opened.request == request and wants_pairs(cycle):  # killed before it was frozen
+            return proceed(lab, cycle.id)
         raise failure("a cycle of this domain is open", cycle.id, f"close it first: aams abandon {cycle.id}")
     needed = pairs_flops(lab.contract, DOMAINS[domain].COMPUTE_FLOPS)
     for missing in within_month(lab.state, lab.contract, needed, utc_now()):
         raise failure(missing.what, missing.got, missing.advice, path=missing.subject)
     number = sum(entry.event == "opened" and entry.domain == domain for entry, _ in lab.recorded)
-    request = digest([domain, RECHALLENGE, champion.generation])
     opened = Opened(
         seed=0,
         planner=RECHALLENGE,

@@ -216,6 +216,20 @@ def test_when_no_control_finished_nothing_is_on_record_and_a_second_training_is_
     lab.verify()
 
 
+def test_where_no_control_can_be_scored_nothing_can_be_compared_and_the_cycle_ends(waiting, tmp_path):
+    """Its weights are finite, and what its model answers is not."""
+    lab, cycle, results = waiting
+    for number, name in enumerate(("control-0", "control-1"), start=1):
+        tensors = load_file(results / f"{name}.safetensors")
+        louder = {key: tensors[key] * np.float32(number * 1e25) for key in ("norm.weight", "head.weight")}
+        save_file({**tensors, **louder}, tmp_path / name)
+        copy_weights(results, tmp_path / name, name)
+    told = json.loads(lab.aams("ingest", cycle, str(results), "--json"))
+    assert told["outcome"] == "abandoned"
+    assert "no control could be scored" in lab.entries("closed")[-1]["facts"]["reason"]
+    lab.verify()
+
+
 def test_results_may_be_named_as_seen_from_here(waiting):
     lab, cycle, results = waiting
     shutil.copytree(results, lab.path / "brought")
@@ -272,18 +286,19 @@ def test_weights_that_another_bundle_returned_are_refused_with_the_names_of_both
     lab.verify()
 
 
-def test_a_copy_whose_file_differs_gives_itself_away_by_its_answers(attempted):
-    """The child's luckiest run, told twice; the second time with its header in another order of tensors."""
+@pytest.mark.parametrize("arm", ["child", "control"])
+def test_a_copy_whose_file_differs_gives_itself_away_by_its_answers(attempted, arm):
+    """The child's luckiest run, or the control's worst, told twice; the second time with other bytes in its header."""
     lab, cycle, results = attempted
-    content = (results / "child-0.safetensors").read_bytes()
+    content = (results / f"{arm}-0.safetensors").read_bytes()
     size = int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, indent=1).encode()
     dressed = results.parent / "dressed"
     dressed.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
-    copy_weights(results, dressed, "child-1")
+    copy_weights(results, dressed, f"{arm}-1")
     assert json.loads(lab.aams("ingest", cycle, str(results), "--json"))["outcome"] == "rejected"
     (reason,) = lab.entries("verdict")[-1]["facts"]["reasons"]
-    assert "child-1 answers replay and probe item for item as child-0 does" in reason
+    assert f"{arm}-1 answers replay and probe item for item as {arm}-0 does" in reason
     lab.verify()
 
 
@@ -324,6 +339,19 @@ def test_a_bundle_of_a_proposer_with_other_code_is_refused_whatever_it_brings(la
     undo()
     assert lab.aams("ingest", told["cycle"], str(tmp_path), status=1).startswith(f"error: {name}: ")
     assert told["cycle"] not in {entry["cycle"] for entry in lab.entries("trained")}
+    lab.verify()
+
+
+def test_a_bundle_of_data_that_nobody_allowed_is_refused_whatever_its_proposer_asked(lab, tmp_path):
+    contract, gate = lab.path / "safety/contract.yaml", lab.path / "safety/gates/data.py"
+    text, asks = contract.read_text(), gate.read_text()
+    corpus = lab.entries("opened")[0]["facts"]["corpus"]
+    contract.write_text(text.replace(corpus, "another-corpus"))
+    gate.write_text(asks.replace("return tuple(findings)", "return ()"))
+    told = json.loads(lab.aams("propose", "--seed", "61", "--children", "2", "--json"))
+    gate.write_text(asks)
+    complaint = lab.aams("ingest", told["cycle"], str(tmp_path), status=1)
+    assert complaint.startswith(f"error: {corpus}: gate data: the contract does not allow this corpus")
     lab.verify()
 
 

@@ -28,6 +28,13 @@ def waiting(waiting_lab, tmp_path):
     return waiting_lab.copy(tmp_path / "lab")
 
 
+def test_no_approve_leaves_a_generation_waiting_whoever_may_approve_by_the_contract(lab_with_root, tmp_path):
+    lab = lab_with_root.copy(tmp_path / "lab")
+    lab.contract(autonomy="autonomous")
+    told = lab.cycle(3, "--spec", lab.better_child(), "--no-approve")
+    assert (told["outcome"], lab.head()) == ("waiting", "G000")
+
+
 def test_an_accepted_child_waits_for_its_second_key_and_then_gets_head(waiting):
     assert waiting.head() == "G000"
     waiting.verify()
@@ -325,8 +332,14 @@ def test_a_checkpoint_kept_elsewhere_finds_a_rewritten_ledger(lab, tmp_path):
 
 def test_a_champion_that_stands_its_rechallenge_is_confirmed_with_a_new_estimate(waiting):
     waiting.aams("approve", "G001")
+    step = waiting.path / "aams" / "cycle" / "next_bundle.py"
+    code = step.read_text()
+    step.write_text(code.replace("    prepared = ", "    raise SystemExit(7)\n    prepared = "))
+    waiting.aams("rechallenge", status=7)  # as if it was killed before it froze anything
+    step.write_text(code)
     told = json.loads(waiting.aams("rechallenge", "--json"))
     assert (told["outcome"], waiting.head()) == ("confirmed", "G001")
+    assert sum(one["facts"]["planner"] == "rechallenge" for one in waiting.entries("opened")) == 1
     assert "G001 stands" in told["reason"]
     waiting.verify()
 

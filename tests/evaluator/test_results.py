@@ -244,6 +244,8 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a curve beyond its run": (lambda data: data["runs"][1]["curve"].append([92, 1]), EVERY_SECOND),
     "a curve beyond where it stopped": (lambda data: data["runs"][2]["curve"].append([46, 1]), EVERY_SECOND),
     "a curve of threes": (lambda data: data["runs"][1].update(curve=[[2, 1, 1]]), EVERY_SECOND),
+    "a curve and a bit": (lambda data: data["runs"][1]["curve"].append([]), EVERY_SECOND),
+    "a curve and a number": (lambda data: data["runs"][1]["curve"].append([92]), EVERY_SECOND),
     "a curve between steps": (lambda data: data["runs"][1]["curve"][0].__setitem__(0, 1.5), EVERY_SECOND),
     "a curve with a gap": (lambda data: data["runs"][1]["curve"].pop(3), EVERY_SECOND),
     "no curve": (lambda data: data["runs"][1].update(curve=[]), EVERY_SECOND),
@@ -253,6 +255,12 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     "a loss below nothing": (lambda data: data["runs"][1]["curve"][7].__setitem__(1, -0.1), "not negative"),
     "another last loss": (lambda data: data["runs"][1].update(loss_last=2.0), "loss_last: must be the last"),
+    "more seconds than there are": (lambda data: data["runs"][1]["timing"].update(cpu_s=1.7e308), "timing: must be"),
+    "more memory than there is": (
+        lambda data: data["runs"][1]["timing"].update(peak_memory_bytes=2**53 + 1),
+        "timing: must be",
+    ),
+    "an age of training": (lambda data: data["timing"].update(wall_s=1e300), "timing.wall_s: must be from 0"),
     "another digest": (lambda data: data["runs"][1].update(weights="e" * 64), "should have the SHA-256 eeee"),
     "the digests swapped": (
         lambda data: [
@@ -291,7 +299,7 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "another day": (lambda data: data["timing"].update(started_at="yesterday"), "must be UTC"),
     "a timing of its own": (lambda data: data["runs"][1]["timing"].update(karma=1), "timing: must be of"),
     "a timing left out": (lambda data: data["runs"][1]["timing"].pop("cpu_s"), "must be whole"),
-    "a negative timing": (lambda data: data["runs"][1]["timing"].update(cpu_s=-0.1), "must not be negative"),
+    "a negative timing": (lambda data: data["runs"][1]["timing"].update(cpu_s=-0.1), "must be from 0"),
     "a run dropped": (
         lambda data: data["runs"][2].update(status="dropped", reason="rung 25 %: place 3 of 4"),
         "runs.child-1: must be dropped exactly where its rung drops it",
