@@ -139,9 +139,13 @@ def results_cases(canary: Path) -> Iterator[Case]:
     yield sent("honest", lambda data: None, True)
     for number, change in enumerate(known.ACCEPTED):
         yield sent(f"honest {number}", change, True)
-    for accuracy, loss in itertools.product((0, 0.25, 0.5, 1.0), (0.0, 1e-9, 2.5, 1e30)):
+    for accuracy, loss in itertools.product((0, 0.25, 0.5, 0.75, 1.0), (0.0, 1e-9, 2.5, 1e30)):
         score = {"accuracy": accuracy, "bits": loss}
         yield sent(f"scores {accuracy} {loss}", set_run(0, validation=score, loss_first=loss), True)
+    for count in range(1, 22, 2):
+        curve = [[2 * number, 8.0 / number] for number in range(1, count + 1)]
+        ended = {"steps": 2 * count, "items": 64 * count, "curve": curve, "loss_last": curve[-1][1]}
+        yield sent(f"stopped after {2 * count} steps", set_run(2, **ended), True)
     for reason in (
         "RuntimeError: x",
         "no memory",
