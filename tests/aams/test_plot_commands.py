@@ -51,7 +51,7 @@ def test_json_tells_the_numbers_that_were_drawn(
     out = str(tmp_path / "a.svg")
     told = only_object(answer("plot", "pairs", "G001", "--json", "--out", out, "--root", str(recorded_lab)))
     assert told["file"] == out
-    assert told["chart"]["differences"] == [0.02] * 4
+    assert told["chart"]["differences"] == [0.02] * 5
     assert told["chart"]["generation"] == "G001"
 
 

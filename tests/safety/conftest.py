@@ -41,7 +41,7 @@ from safety.keyfiles import local_key
 from safety.keys import make_keys
 from safety.ledger import Recorded, append, next_entry, read_ledger, recorded_as, tips
 from safety.lifecycle import RECHALLENGE
-from safety.lineage import Lineage
+from safety.lineage import Lineage, head_of
 from safety.seal import seal
 from safety.signatures import Statement, check, sign
 from safety.signers import ALLOWED_SIGNERS, Role
@@ -180,8 +180,7 @@ class Story:
 
     @property
     def head(self) -> str:
-        champion = self.lineage.champion
-        return champion.generation if champion else ""
+        return head_of(self.lineage)
 
     @property
     def now(self) -> str:
@@ -229,9 +228,8 @@ class Story:
         """By the last look of its cycle."""
         archive, weights = self.archive(generation, spec)
         look = next(cycle.look for cycle in self.state.open_cycles.values() if cycle.generation == generation)
-        return replace(
-            self.say.verdict(generation, spec, outcome, recall, root, look), archive=archive, weights=weights
-        )
+        said = self.say.verdict(generation, spec, outcome, recall, root, look)
+        return replace(said, archive=archive, weights=weights)
 
     def look(self, cycle: str, generation: str, standing: Standing = "proven", batch: int = 0, **named: Any) -> None:
         """Record a look at the newest attempt."""
